@@ -1,0 +1,251 @@
+"""What is shown, exported and kept: answers, predictions, maps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from napari_pathlupi.core.tiles import TileGrid
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One line of an answer.
+
+    Parameters
+    ----------
+    label
+        What the number is about.
+    text
+        The number with its unit.
+    share
+        Length of its bar, 0 to 1.
+    colour
+        Hex colour that stands for it everywhere, or "" for none.
+    """
+
+    label: str
+    text: str
+    share: float
+    colour: str = ""
+
+
+class Answer(ABC):
+    """What a task says of a whole slide: panel, layers and exports need no more than this."""
+
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """The answer in a word or two."""
+
+    @property
+    @abstractmethod
+    def certainty(self) -> str:
+        """The number beside the headline, with its unit."""
+
+    @abstractmethod
+    def rows(self) -> Sequence[AnswerRow]:
+        """All of it, largest first."""
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProbabilities(Answer):
+    """A class for the slide, with the probability of every class.
+
+    Parameters
+    ----------
+    classes, probabilities, colours
+        One entry per class; probabilities sum to 1.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    colours: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.classes) == len(self.probabilities) == len(self.colours):
+            raise ValueError("classes, probabilities and colours must be of one length")
+        if not np.isclose(sum(self.probabilities), 1.0, atol=1e-4):
+            raise ValueError(f"probabilities must sum to 1, got {sum(self.probabilities):.4f}")
+
+    @property
+    def top(self) -> int:
+        """Index of the most probable class."""
+        return int(np.argmax(self.probabilities))
+
+    @property
+    def headline(self) -> str:
+        return self.classes[self.top]
+
+    @property
+    def certainty(self) -> str:
+        return f"{100 * self.probabilities[self.top]:.0f} %"
+
+    def rows(self) -> Sequence[AnswerRow]:
+        order = np.argsort(self.probabilities)[::-1]
+        return [
+            AnswerRow(self.classes[i], f"{100 * self.probabilities[i]:.1f} %", self.probabilities[i], self.colours[i])
+            for i in order
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "type": "classification",
+            "class": self.headline,
+            "probabilities": dict(zip(self.classes, self.probabilities, strict=True)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCheck:
+    """How far a slide lies from those the model learned from.
+
+    Parameters
+    ----------
+    distance
+        Mahalanobis distance of its mean tile vector, in units of the reference.
+    limit
+        Distance below which 99 % of the reference slides lie.
+    """
+
+    distance: float
+    limit: float
+
+    @property
+    def supported(self) -> bool:
+        """Whether the slide is like those the model learned from."""
+        return self.distance <= self.limit
+
+    def __str__(self) -> str:
+        words = f"distance {self.distance:.1f}; 99 % of the model's own slides lie below {self.limit:.1f}"
+        return words if self.supported else f"This slide is unlike those the model learned from ({words})."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """How much each tile speaks for each class.
+
+    Parameters
+    ----------
+    names
+        What the columns are (classes, or one for a value or a risk).
+    values
+        (N, C) float32.
+    method
+        "exact share of the logit" or "gradient × input".
+    """
+
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float32]
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a result comes from, enough to make it again."""
+
+    slide_name: str
+    fingerprint: str
+    slide_mpp: tuple[float, float]
+    slide_mpp_source: str
+    model: str
+    model_digest: str
+    patch_encoder: str
+    slide_encoder: str
+    device: str
+    created: str
+    versions: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a model says of a slide, and where it looked: one forward pass for both.
+
+    Parameters
+    ----------
+    answer
+        The slide-level answer.
+    grid
+        The N tiles that were asked for.
+    attention
+        (N,) share of the model's attention, float32; sums to 1 over the tiles that were read, NaN elsewhere.
+    evidence
+        What each tile speaks for.
+    reference
+        Whether the slide is like the model's own.
+    provenance
+        Where the result comes from.
+    activity
+        Reported activity of each gene set; empty when the model has none.
+    """
+
+    answer: Answer
+    grid: "TileGrid"
+    attention: npt.NDArray[np.float32]
+    evidence: Evidence
+    reference: ReferenceCheck
+    provenance: Provenance
+    activity: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        total = float(np.nansum(self.attention))
+        if self.attention.shape != (len(self.grid),) or not np.isclose(total, 1.0, atol=1e-3):
+            raise ValueError(f"attention {self.attention.shape} must be one share per tile and sum to 1, got {total}")
+
+    @property
+    def read(self) -> npt.NDArray[np.bool_]:
+        """(N,) which tiles were read."""
+        return ~np.isnan(self.attention)
+
+    @property
+    def partial(self) -> bool:
+        """Whether some tiles were not read, so that the answer is provisional."""
+        return not bool(self.read.all())
+
+    @property
+    def percentile(self) -> npt.NDArray[np.float32]:
+        """(N,) share of the read tiles with no more attention, 0 to 1; NaN where not read."""
+        ranks = np.full(len(self.grid), np.nan, dtype=np.float32)
+        known = self.attention[self.read]
+        ranks[self.read] = np.searchsorted(np.sort(known), known, side="right") / len(known)
+        return ranks
+
+    @property
+    def times_uniform(self) -> npt.NDArray[np.float32]:
+        """(N,) attention in units of an even spread over the tiles read: above 1 is more than its share."""
+        return self.attention * np.float32(self.read.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmap:
+    """One value per cell of a regular raster over the slide.
+
+    Parameters
+    ----------
+    values
+        (rows, columns) float32; NaN, never 0, for "not looked at".
+    origin_px0
+        Top-left corner (y, x) of cell (0, 0), level-0 pixels.
+    step_px0
+        Height and width of a cell in level-0 pixels, floats.
+    quantity
+        What the values are, in words.
+    """
+
+    values: npt.NDArray[np.float32]
+    origin_px0: tuple[float, float]
+    step_px0: tuple[float, float]
+    quantity: str

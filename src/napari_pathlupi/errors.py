@@ -1,0 +1,86 @@
+"""Everything that can go wrong for a user, as one tree.
+
+::
+
+    PathlupiError                  catch this to catch all of them
+    ├── SlideError                 a slide cannot be opened or read
+    │   ├── UnknownFormatError     no reader knows this file
+    │   ├── MppUnknownError        the file does not say how large a pixel is
+    │   └── UnsuitableSlideError   readable, but nothing these models can judge
+    │       └── NoTissueError      nothing on it but glass, pen or shadow
+    ├── NotFoundError              no such name in a catalogue
+    ├── MismatchError              two things that do not belong together
+    ├── BundleError                a model folder is damaged or not one
+    ├── TableError                 a table or gene-set file cannot be used
+    ├── OutputError                a result cannot be written
+    ├── MissingExtraError          an optional library is absent or broken
+    ├── InferenceError             the device or the network failed while running
+    └── Cancelled                  stopped before there was anything to keep
+
+Each message is one sentence or two: what happened with the values, what would be right, what to do.
+None is a ``RuntimeError``: napari swallows those when they leave a generator worker.
+"""
+
+from pathlib import Path
+
+
+class PathlupiError(Exception):
+    """What a user can be told in one sentence."""
+
+
+class SlideError(PathlupiError):
+    """A slide cannot be opened or read."""
+
+
+class UnknownFormatError(SlideError):
+    """No reader knows this file."""
+
+
+class MppUnknownError(SlideError):
+    """The file does not say how large a pixel is, and nobody has said it yet."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(
+            f"{Path(path).name} does not say how large a pixel is: "
+            "give µm per pixel (20x is about 0.5, 40x about 0.25), in the panel or with --mpp."
+        )
+
+
+class UnsuitableSlideError(SlideError):
+    """The slide can be read, but holds nothing that these models can judge."""
+
+
+class NoTissueError(UnsuitableSlideError):
+    """No tissue was found; the message gives the share of each other class."""
+
+
+class NotFoundError(PathlupiError):
+    """No such name in a catalogue; the message suggests the nearest."""
+
+
+class MismatchError(PathlupiError):
+    """Two things that do not belong together, both named."""
+
+
+class BundleError(PathlupiError):
+    """A model folder is damaged, incomplete or not one."""
+
+
+class TableError(PathlupiError):
+    """A table or a gene-set file cannot be used as it is."""
+
+
+class OutputError(PathlupiError):
+    """A result cannot be written where it was asked for."""
+
+
+class MissingExtraError(PathlupiError):
+    """An optional library is absent or broken; the message says what to install."""
+
+
+class InferenceError(PathlupiError):
+    """The device or the network failed while running."""
+
+
+class Cancelled(PathlupiError):
+    """Stopped before there was anything to keep."""

@@ -1,0 +1,1 @@
+"""RESULTS -> FILES. A name is a file: `napari_pathlupi.catalogue.exports`."""

@@ -1,0 +1,1 @@
+"""Slides, transcriptomes and cohorts with a planted truth: for the demo, the tests and the benchmarks."""

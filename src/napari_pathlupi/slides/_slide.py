@@ -1,0 +1,206 @@
+"""What every slide can do, whatever its file."""
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame
+from napari_pathlupi.errors import MppUnknownError
+from napari_pathlupi.slides._resample import halve, resample_area
+
+Picture = npt.NDArray[np.uint8]
+"""(height, width, 3) RGB."""
+
+WHITE = 255
+
+
+class Slide(ABC):
+    """One whole-slide image: levels, scale and pixels.
+
+    Safe to read from several threads; pickled by path, never by content. What lies outside the slide is white.
+
+    Parameters
+    ----------
+    path
+        The file.
+    frame
+        Shape, size of a pixel and bounds.
+    levels
+        Stored resolutions, finest first.
+    fingerprint
+        Names the content, whatever the file is called.
+    vendor
+        Who wrote the file, for the panel.
+    dark_background
+        Whether black, not white, is empty (fluorescence), where the file says so.
+    """
+
+    def __init__(self, path: Path, frame: SlideFrame, levels: Sequence[Level], fingerprint: str, vendor: str) -> None:
+        self.path = path
+        self.frame = frame
+        self.levels = tuple(levels)
+        self.fingerprint = fingerprint
+        self.vendor = vendor
+
+    @abstractmethod
+    def read_level(
+        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
+    ) -> Picture:
+        """Return pixels of one stored level, averaged over squares of ``2 ** halvings``.
+
+        Parameters
+        ----------
+        level
+            Index into ``levels``.
+        origin_px, shape_px
+            Top-left corner and shape (y, x) in the pixels of the level *after* the halvings.
+        halvings
+            How often to halve.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file; reading afterwards opens it again."""
+
+    @property
+    def mpp(self) -> Mpp:
+        """µm per pixel of level 0.
+
+        Raises
+        ------
+        MppUnknownError
+            When the file does not say and nobody has said.
+        """
+        if self.frame.mpp is None:
+            raise MppUnknownError(self.path)
+        return self.frame.mpp
+
+    def state_mpp(self, mpp: float) -> None:
+        """Set the size of a pixel as stated by the user."""
+        self.frame = replace(self.frame, mpp=Mpp(mpp, mpp, "stated by the user"))
+
+    def read(self, origin_px0: tuple[float, float], shape_px: tuple[int, int], mpp: float) -> Picture:
+        """Return a region at an exact scale.
+
+        Parameters
+        ----------
+        origin_px0
+            Top-left corner (y, x), level-0 pixels, fractions allowed.
+        shape_px
+            Height and width of the answer.
+        mpp
+            µm per pixel of the answer; sampled exactly, never snapped to a stored level.
+        """
+        return self.read_scaled(origin_px0, shape_px, (mpp / self.mpp.y, mpp / self.mpp.x))
+
+    def read_scaled(
+        self, origin_px0: tuple[float, float], shape_px: tuple[int, int], scale: tuple[float, float]
+    ) -> Picture:
+        """Return a region whose pixels are ``scale`` (y, x) level-0 pixels large.
+
+        Whole halvings are averaged by the decoder where it can; what remains, at most a factor of two, is averaged
+        over exact areas.
+        """
+        level, halvings = self._finest_source(min(scale))
+        factor = self.levels[level].downsample * 2**halvings
+        steps = scale[0] / factor, scale[1] / factor
+        start = origin_px0[0] / factor, origin_px0[1] / factor
+        first = math.floor(start[0] + 1e-6), math.floor(start[1] + 1e-6)
+        last = (
+            math.ceil(start[0] + steps[0] * shape_px[0] - 1e-6),
+            math.ceil(start[1] + steps[1] * shape_px[1] - 1e-6),
+        )
+        source = self.read_level(level, first, (last[0] - first[0], last[1] - first[1]), halvings)
+        return resample_area(source, (start[0] - first[0], start[1] - first[1]), steps, shape_px)
+
+    def _finest_source(self, scale: float) -> tuple[int, int]:
+        fitting = [i for i, level in enumerate(self.levels) if level.downsample <= scale * (1 + 1e-4)]
+        level = fitting[-1] if fitting else 0
+        ratio = scale / self.levels[level].downsample
+        return level, max(0, math.floor(math.log2(ratio) + 1e-4))
+
+    def thumbnail(self, max_side_px: int = 1024) -> Picture:
+        """Return the whole slide, its longer side at most ``max_side_px``."""
+        scale = max(1.0, max(self.frame.shape_px0) / max_side_px)
+        return self.overview(scale)
+
+    def overview(self, scale: float) -> Picture:
+        """Return the whole slide at ``scale`` level-0 pixels per pixel; the last row and column may be half white."""
+        shape = tuple(max(1, math.ceil(side / scale - 1e-6)) for side in self.frame.shape_px0)
+        return self.read_scaled((0.0, 0.0), (shape[0], shape[1]), (scale, scale))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[Path, Mpp | None]]:
+        return _reopen, (self.path, self.frame.mpp)
+
+    def __repr__(self) -> str:
+        height, width = self.frame.shape_px0
+        scale = f"{self.frame.mpp.mean:.4g} µm/px" if self.frame.mpp else "unknown µm/px"
+        return f"<{type(self).__name__} {self.path.name}: {width} × {height} px, {scale}, {len(self.levels)} levels>"
+
+
+def _reopen(path: Path, mpp: Mpp | None) -> Slide:
+    from napari_pathlupi.slides import open_slide
+
+    slide = open_slide(path)
+    slide.frame = replace(slide.frame, mpp=mpp)
+    return slide
+
+
+def reduce_by_halving(picture: Picture, halvings: int) -> Picture:
+    """Return the picture averaged over squares of ``2 ** halvings``; its sides must divide by that."""
+    for _ in range(halvings):
+        picture = halve(picture)
+    return picture
+
+
+def fingerprint_of(path: Path) -> str:
+    """Return 32 hex digits that name the content: its size, its first and its last 256 KiB."""
+    piece = 256 * 1024
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        digest.update(str(size).encode())
+        file.seek(0)
+        digest.update(file.read(piece))
+        file.seek(max(0, size - piece))
+        digest.update(file.read(piece))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to read slides; each file of the room defines one as ``FORMAT``.
+
+    Parameters
+    ----------
+    suffixes
+        Lower-case file endings with their dot.
+    rank
+        Formats that know a suffix are tried from the lowest rank on.
+    open
+        Opens a path or raises `napari_pathlupi.errors.SlideError`.
+    whole_only
+        Whether the format is only for pictures that other software opens too, so that napari's reader claims them
+        only when they are very large.
+    """
+
+    suffixes: tuple[str, ...]
+    rank: int
+    open: Callable[[Path], Slide]
+    properties: Mapping[str, str] | None = None

@@ -1,0 +1,1 @@
+"""WHAT AN ANSWER MEANS. A name is a file: `napari_pathlupi.catalogue.tasks`."""

@@ -1,0 +1,40 @@
+"""What every task declares."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_pathlupi.core.results import Answer
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+
+class Task(ABC):
+    """Gives numbers of a head their meaning. Built from the settings in a bundle's card.
+
+    Each file of the room defines a subclass and names it ``TASK``.
+    """
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """How many numbers the head gives."""
+
+    @property
+    @abstractmethod
+    def evidence_names(self) -> Sequence[str]:
+        """What each of those numbers stands for."""
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """JSON values to build the task from again."""
+
+    @abstractmethod
+    def loss(self, outputs: "Float[Tensor, 'slides outputs']", labels: "Tensor") -> "Float[Tensor, '']":
+        """Return the training loss over labelled slides."""
+
+    @abstractmethod
+    def answer(self, outputs: "Float[Tensor, 'outputs']") -> Answer:
+        """Return what the numbers of one slide mean."""

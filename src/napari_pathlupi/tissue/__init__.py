@@ -1,0 +1,1 @@
+"""Mask algorithms: glass, tissue and pen, from a thumbnail. scipy.ndimage only."""

@@ -1,0 +1,1 @@
+"""QT AND NAPARI, nowhere else."""

@@ -1,0 +1,1 @@
+"""THE VERBS: tile, embed, train, predict."""
