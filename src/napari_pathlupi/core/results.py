@@ -52,6 +52,10 @@ class Answer(ABC):
         """All of it, largest first."""
 
     @abstractmethod
+    def numbers(self) -> Mapping[str, float]:
+        """Its numbers, each under the name that it has in a table of measurements."""
+
+    @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
 
@@ -95,6 +99,9 @@ class ClassProbabilities(Answer):
             AnswerRow(self.classes[i], f"{100 * self.probabilities[i]:.1f} %", self.probabilities[i], self.colours[i])
             for i in order
         ]
+
+    def numbers(self) -> Mapping[str, float]:
+        return {f"P({name})": p for name, p in zip(self.classes, self.probabilities, strict=True)}
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -190,6 +197,8 @@ class Prediction:
         Where the result comes from.
     activity
         Reported activity of each gene set; empty when the model has none.
+    notes
+        What else must be said of this result, one sentence each.
     """
 
     answer: Answer
@@ -199,6 +208,7 @@ class Prediction:
     reference: ReferenceCheck
     provenance: Provenance
     activity: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         total = float(np.nansum(self.attention))

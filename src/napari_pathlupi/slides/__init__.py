@@ -35,7 +35,7 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     for candidate in fitting:
         try:
             slide: Slide = candidate.open(path)
-        except SlideError as error:
+        except UnknownFormatError as error:
             said.append(str(error))
             continue
         if mpp is not None:

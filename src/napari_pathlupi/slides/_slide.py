@@ -3,11 +3,11 @@
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame
 from napari_pathlupi.errors import MppUnknownError
 from napari_pathlupi.slides._resample import halve, resample_area
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB."""
@@ -39,8 +42,6 @@ class Slide(ABC):
         Names the content, whatever the file is called.
     vendor
         Who wrote the file, for the panel.
-    dark_background
-        Whether black, not white, is empty (fluorescence), where the file says so.
     """
 
     def __init__(self, path: Path, frame: SlideFrame, levels: Sequence[Level], fingerprint: str, vendor: str) -> None:
@@ -65,6 +66,10 @@ class Slide(ABC):
         halvings
             How often to halve.
         """
+
+    @abstractmethod
+    def pyramid(self) -> "list[da.Array]":
+        """Return every octave as a lazy (height, width, 3) uint8 array, finest first, down to <= 1024 px."""
 
     @abstractmethod
     def close(self) -> None:
@@ -203,4 +208,4 @@ class Format:
     suffixes: tuple[str, ...]
     rank: int
     open: Callable[[Path], Slide]
-    properties: Mapping[str, str] | None = None
+    whole_only: bool = False

@@ -1,0 +1,18 @@
+"""One frozen dataclass per verb is the only place where its settings are written: flags, TOML keys and forms follow."""
+
+import re
+from dataclasses import fields
+from typing import Any
+
+
+def field_texts(config: type) -> dict[str, str]:
+    """Return what the ``Parameters`` section of a dataclass says of each of its fields, on one line each."""
+    section = (config.__doc__ or "").partition("Parameters")[2]
+    found = re.findall(r"^ {4}(\w[\w, ]*)\n((?: {8}.*\n?)+)", section, flags=re.MULTILINE)
+    texts = {name.strip(): " ".join(text.split()) for names, text in found for name in names.split(",")}
+    return {f.name: texts.get(f.name, "") for f in fields(config)}
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Return the settings of a config dataclass as JSON values."""
+    return {f.name: getattr(config, f.name) for f in fields(config)}

@@ -1,0 +1,46 @@
+"""One bounded memory for decoded tiles, shared by the viewer and by inference."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+
+class TileCache:
+    """Keeps the tiles used last, up to a number of bytes; safe from several threads.
+
+    Parameters
+    ----------
+    limit_bytes
+        Decoded bytes to keep at most.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._tiles: OrderedDict[Hashable, Picture] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, decode: Callable[[], Picture]) -> Picture:
+        """Return a tile, decoding it when it is not kept. Two threads may decode the same tile; neither waits."""
+        with self._lock:
+            tile = self._tiles.get(key)
+            if tile is not None:
+                self._tiles.move_to_end(key)
+                return tile
+        tile = decode()
+        with self._lock:
+            if key not in self._tiles:
+                self._tiles[key] = tile
+                self._bytes += tile.nbytes
+            while self._bytes > self.limit_bytes and self._tiles:
+                self._bytes -= self._tiles.popitem(last=False)[1].nbytes
+        return tile
+
+
+TILES = TileCache(512 * 1024 * 1024)
+"""The one cache of this process: 512 MiB, about 2,700 tiles of 256 px (our choice)."""

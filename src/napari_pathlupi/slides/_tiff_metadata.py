@@ -1,0 +1,74 @@
+"""What TIFF files say of themselves: who wrote them and how large a pixel is."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from fractions import Fraction
+from typing import Any
+
+from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.errors import SlideError
+
+UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}
+"""TIFF 6.0, tag 296 ResolutionUnit: 2 is inch, 3 is centimetre."""
+UM_PER_OME_UNIT = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+"""OME schema 2016-06, UnitsLength; µm is the default."""
+COARSEST_BELIEVED = 20.0
+"""A resolution tag above this many µm per pixel is a printing default (72 dpi is 353), not a scanner's (our choice)."""
+
+
+def vendor_of(tiff: Any) -> str:
+    """Return who wrote an open tifffile.TiffFile, in words for the panel."""
+    known = (
+        ("is_svs", "Aperio"),
+        ("is_ndpi", "Hamamatsu"),
+        ("is_scn", "Leica"),
+        ("is_bif", "Ventana"),
+        ("is_philips", "Philips"),
+        ("is_qpi", "Akoya"),
+        ("is_ome", "OME-TIFF"),
+    )
+    return next((words for flag, words in known if getattr(tiff, flag, False)), "TIFF")
+
+
+def mpp_of(tiff: Any, page: Any) -> Mpp | None:
+    """Return µm per pixel of level 0, or None when the file does not say.
+
+    The order: the vendor's own field, OME-XML, the resolution tags. None of them is snapped to a magnification.
+    """
+    return _aperio_mpp(tiff, page) or _ome_mpp(tiff) or _tag_mpp(tiff, page)
+
+
+def _aperio_mpp(tiff: Any, page: Any) -> Mpp | None:
+    # Aperio "Digital Slides and Third-Party Data Interchange", 2008: "|MPP = 0.4990" in the description
+    found = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", page.description) if tiff.is_svs else None
+    return Mpp(float(found[1]), float(found[1]), "Aperio header") if found and float(found[1]) > 0 else None
+
+
+def _ome_mpp(tiff: Any) -> Mpp | None:
+    if not tiff.is_ome:
+        return None
+    try:
+        root = ElementTree.fromstring(tiff.ome_metadata)
+    except ElementTree.ParseError as error:
+        raise SlideError(f"the OME-XML in {tiff.filename} is damaged ({error}): export the file again.") from error
+    pixels = root.find(".//{*}Pixels")
+    sizes = [_ome_length(pixels, axis) for axis in "YX"] if pixels is not None else [None, None]
+    return Mpp(sizes[0], sizes[1], "OME-XML") if sizes[0] and sizes[1] else None
+
+
+def _ome_length(pixels: ElementTree.Element, axis: str) -> float | None:
+    value, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
+    return float(value) * UM_PER_OME_UNIT[unit] if value and unit in UM_PER_OME_UNIT else None
+
+
+def _tag_mpp(tiff: Any, page: Any) -> Mpp | None:
+    tags = page.tags
+    unit = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2
+    if unit not in UM_PER_RESOLUTION_UNIT or "XResolution" not in tags or "YResolution" not in tags:
+        return None
+    numbers = [tags[f"{axis}Resolution"].value for axis in "YX"]
+    if any(numerator <= 0 or denominator <= 0 for numerator, denominator in numbers):
+        return None
+    y, x = (UM_PER_RESOLUTION_UNIT[unit] / float(Fraction(*number)) for number in numbers)
+    source = "Hamamatsu resolution tag" if tiff.is_ndpi else "TIFF resolution tag"
+    return Mpp(y, x, source) if max(y, x) <= COARSEST_BELIEVED else None

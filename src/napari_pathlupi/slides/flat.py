@@ -1,0 +1,74 @@
+"""PNG and JPEG pictures, read whole."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+
+from napari_pathlupi.core.geometry import Level, SlideFrame
+from napari_pathlupi.errors import SlideError
+from napari_pathlupi.slides._pyramid import lazy_pyramid
+from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, reduce_by_halving
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+
+class PictureSlide(Slide):
+    """A slide that is one picture in memory.
+
+    Parameters
+    ----------
+    path, fingerprint
+        The file and its content's name.
+    picture
+        (height, width, 3) uint8.
+    """
+
+    def __init__(self, path: Path, picture: Picture, fingerprint: str) -> None:
+        shape = picture.shape[0], picture.shape[1]
+        super().__init__(path, SlideFrame(shape, None), [Level(shape, 1.0)], fingerprint, "picture")
+        self._picture = picture
+
+    def read_level(
+        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
+    ) -> Picture:
+        factor = 2**halvings
+        answer = np.full((shape_px[0] * factor, shape_px[1] * factor, 3), WHITE, np.uint8)
+        low = [max(0, o * factor) for o in origin_px]
+        high = [min(w, (o + s) * factor) for w, o, s in zip(self._picture.shape, origin_px, shape_px, strict=False)]
+        if all(h > start for h, start in zip(high, low, strict=True)):
+            target = [slice(a - o * factor, b - o * factor) for a, b, o in zip(low, high, origin_px, strict=True)]
+            answer[target[0], target[1]] = self._picture[low[0] : high[0], low[1] : high[1]]
+        return reduce_by_halving(answer, halvings)
+
+    def pyramid(self) -> "list[da.Array]":
+        return lazy_pyramid(self, 512)
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
+
+
+def open_picture(path: Path) -> PictureSlide:
+    """Return a PNG or JPEG picture as a slide of one level, its scale unknown.
+
+    Raises
+    ------
+    SlideError
+        When the picture is damaged or not 8-bit grey or RGB.
+    """
+    data = path.read_bytes()
+    decode = imagecodecs.png_decode if path.suffix.lower() == ".png" else imagecodecs.jpeg8_decode
+    try:
+        picture = decode(data)
+    except (imagecodecs.PngError, imagecodecs.Jpeg8Error, ValueError) as error:
+        raise SlideError(f"{path.name} cannot be decoded ({error}): copy it again.") from error
+    if picture.dtype != np.uint8:
+        raise SlideError(f"{path.name} has {picture.dtype} pixels: 8-bit RGB is what can be read.")
+    if picture.ndim == 2 or picture.shape[2] < 3:
+        picture = np.repeat(picture.reshape(*picture.shape[:2], -1)[..., :1], 3, axis=2)
+    return PictureSlide(path, np.ascontiguousarray(picture[..., :3]), fingerprint_of(path))
+
+
+FORMAT = Format(suffixes=(".png", ".jpg", ".jpeg"), rank=10, open=open_picture, whole_only=True)
