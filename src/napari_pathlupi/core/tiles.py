@@ -1,12 +1,19 @@
 """Where the tiles of a slide lie."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import shapely
+from shapely.geometry.base import BaseGeometry
 
 from napari_pathlupi.core.geometry import Mpp, Region
 from napari_pathlupi.core.results import Heatmap
+from napari_pathlupi.core.tissue import TissueMask
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +53,89 @@ class TileGrid:
         self.cells.setflags(write=False)
         self.coverage.setflags(write=False)
 
+    @classmethod
+    def over(
+        cls,
+        mask: TissueMask,
+        shape_px0: tuple[int, int],
+        slide_mpp: Mpp,
+        tile_px: int,
+        mpp: float,
+        min_coverage: float = 0.5,
+        stride: float = 1.0,
+    ) -> "TileGrid":
+        """Return the tiles of a slide that hold enough tissue, in reading order.
+
+        Parameters
+        ----------
+        mask
+            Where the tissue is.
+        shape_px0
+            Height and width of the slide in level-0 pixels. Tiles begin inside it and may hang over its right and
+            lower edge; what lies outside is no tissue.
+        slide_mpp
+            Size of a level-0 pixel.
+        tile_px, mpp
+            Side of a tile as the patch encoder sees it, in pixels, and their µm per pixel.
+        min_coverage
+            Least share of a tile's area that must be tissue, exact to a fraction of a mask cell; a tile with none is
+            never kept.
+        stride
+            Distance between tiles in tile sides: 1 lays them edge to edge, 0.5 overlaps them by half.
+
+        Raises
+        ------
+        ValueError
+            When the tile, its scale or the stride is not above 0.
+        """
+        if min(tile_px, mpp, stride) <= 0:
+            raise ValueError(f"tile_px {tile_px}, mpp {mpp} and stride {stride} must be above 0")
+        side = tile_px * mpp / slide_mpp.y, tile_px * mpp / slide_mpp.x
+        step = stride * side[0], stride * side[1]
+        rows, columns = (math.ceil(length / gap - 1e-9) for length, gap in zip(shape_px0, step, strict=True))
+        edges = [
+            np.minimum(np.stack([starts, starts + length]), extent) / cell
+            for starts, length, extent, cell in zip(
+                (np.arange(rows) * step[0], np.arange(columns) * step[1]), side, shape_px0, mask.step_px0, strict=True
+            )
+        ]
+        cells_of_tissue = _integral(_integral(mask.tissue, edges[0]).T, edges[1]).T
+        coverage = cells_of_tissue * (mask.step_px0[0] * mask.step_px0[1] / (side[0] * side[1]))
+        cells = np.argwhere((coverage >= min_coverage - 1e-6) & (coverage > 0)).astype(np.int64)
+        kept = coverage[cells[:, 0], cells[:, 1]].astype(np.float32)
+        return cls(cells, (rows, columns), step, tile_px, mpp, slide_mpp, kept)
+
+    def within(
+        self, regions: Sequence[BaseGeometry], shape_px0: tuple[int, int], min_coverage: float = 0.5
+    ) -> "TileGrid":
+        """Return the tiles that lie in any of the regions.
+
+        The coverage of each becomes its tissue times the share of its area on the slide that lies in a region (our
+        choice: exact where tissue fills the tile evenly), and those below ``min_coverage`` are dropped.
+
+        Parameters
+        ----------
+        regions
+            Polygons in level-0 pixels; x and y as shapely has them, so a vertex is (x, y). One that crosses itself
+            is first made valid.
+        shape_px0
+            Height and width of the slide in level-0 pixels.
+        min_coverage
+            Least coverage, as in `over`.
+        """
+        top, left = self.origins_px0.T
+        bottom = np.minimum(top + self.side_px0[0], shape_px0[0])
+        right = np.minimum(left + self.side_px0[1], shape_px0[1])
+        tiles = shapely.box(left, top, right, bottom)
+        union = shapely.union_all(shapely.make_valid(np.array(regions, dtype=object)))
+        shapely.prepare(union)
+        share = shapely.covers(union, tiles).astype(np.float64)
+        edge = shapely.intersects(union, tiles) & (share == 0)
+        share[edge] = shapely.area(shapely.intersection(union, tiles[edge])) / shapely.area(tiles[edge])
+        coverage = (self.coverage * share).astype(np.float32)
+        kept = (coverage >= min_coverage - 1e-6) & (coverage > 0)
+        return replace(self, cells=self.cells[kept], coverage=coverage[kept])
+
     def __len__(self) -> int:
         return len(self.cells)
 
@@ -71,15 +161,7 @@ class TileGrid:
 
     def subset(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "TileGrid":
         """Return the same grid with only the chosen tiles."""
-        return TileGrid(
-            self.cells[chosen].copy(),
-            self.raster_shape,
-            self.stride_px0,
-            self.tile_px,
-            self.mpp,
-            self.slide_mpp,
-            self.coverage[chosen].copy(),
-        )
+        return replace(self, cells=self.cells[chosen].copy(), coverage=self.coverage[chosen].copy())
 
     def raster(self, values: npt.NDArray[np.floating], quantity: str) -> Heatmap:
         """Return one value per tile as a map; NaN where there is no tile."""
@@ -88,3 +170,14 @@ class TileGrid:
         picture = np.full(self.raster_shape, np.nan, dtype=np.float32)
         picture[self.cells[:, 0], self.cells[:, 1]] = values
         return Heatmap(picture, (0.0, 0.0), self.stride_px0, quantity)
+
+
+def _integral(cells: npt.NDArray[np.bool_] | FloatArray, bounds: FloatArray) -> FloatArray:
+    """(tiles, columns) sums of the rows between two fractional bounds (2, tiles), each row worth its share."""
+    bounds = np.clip(bounds, 0, len(cells))
+    whole = np.floor(bounds).astype(np.int64)
+    running = np.zeros((len(cells) + 1, cells.shape[1]), np.float64 if cells.dtype == np.float64 else np.int32)
+    np.cumsum(cells, axis=0, out=running[1:])
+    begun = cells[np.minimum(whole, len(cells) - 1)]
+    below_end = running[whole] + (bounds - whole)[..., None] * begun
+    return np.asarray(below_end[1] - below_end[0])
