@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from addressed import addresses, write_pyramid
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -13,3 +15,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real test data (set PATHLUPI_TEST_DATA; not at {folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def addressed_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A 1000 x 1500 slide at 0.25 µm/px whose pixels know their place; levels 1, 4 and 16 are strided, lossless."""
+    full = addresses((1000, 1500))
+    path = tmp_path_factory.mktemp("slides") / "addressed.svs"
+    return write_pyramid(path, [full, full[::4, ::4][:250, :375], full[::16, ::16][:62, :93]])

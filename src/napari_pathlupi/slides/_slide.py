@@ -90,7 +90,7 @@ class Slide(ABC):
 
     def state_mpp(self, mpp: float) -> None:
         """Set the size of a pixel as stated by the user."""
-        self.frame = replace(self.frame, mpp=Mpp(mpp, mpp, "stated by the user"))
+        self.frame = replace(self.frame, mpp=Mpp(float(mpp), float(mpp), "stated by the user"))
 
     def read(self, origin_px0: tuple[float, float], shape_px: tuple[int, int], mpp: float) -> Picture:
         """Return a region at an exact scale.

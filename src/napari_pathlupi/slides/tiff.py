@@ -110,6 +110,10 @@ class TiffSlide(Slide):
                 self._file = None
 
 
+LIKE_ASPECT = 0.02
+"""How far the aspect of a reduced page may be from that of level 0, for rounding of small levels (our choice)."""
+
+
 def _times(pair: tuple[int, int], factor: int) -> tuple[int, int]:
     return pair[0] * factor, pair[1] * factor
 
@@ -149,10 +153,21 @@ def _main_series(tiff: Any) -> Any:
 
 
 def _pages_of(tiff: Any, path: Path) -> list[TiledPage]:
-    levels = [level.keyframe for level in _main_series(tiff).levels if len(level.pages) == 1]
+    series = _main_series(tiff)
+    levels = [level.keyframe for level in series.levels if len(level.pages) == 1]
     if not levels:
-        raise ValueError("its planes are stored separately")
+        raise UnknownFormatError(f"{path.name} stores several planes apart")
+    if series.kind in ("generic", "uniform"):
+        levels = [levels[0], *_reduced(tiff, levels[0])]
     return [TiledPage.of(page, path.name) for page in levels]
+
+
+def _reduced(tiff: Any, whole: Any) -> list[Any]:
+    # tifffile leaves out reduced pages whose factor it does not expect; the aspect tells them from thumbnails
+    aspect = whole.imagewidth / whole.imagelength
+    pages = [page.aspage() for page in tiff.pages]
+    reduced = [p for p in pages if p.is_reduced and abs(p.imagewidth / p.imagelength / aspect - 1) < LIKE_ASPECT]
+    return sorted((p for p in reduced if p.imagewidth < whole.imagewidth), key=lambda p: -int(p.imagewidth))
 
 
 def _must_be_whole(path: Path, pages: list[TiledPage]) -> None:
