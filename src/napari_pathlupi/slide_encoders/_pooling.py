@@ -1,0 +1,70 @@
+"""Attention pooling: a slide embedding that is a weighted sum of its tiles."""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
+
+
+class GatedAttention(nn.Module):
+    """One score per tile, ``w · (tanh(V h) * sigmoid(U h))``.
+
+    Ilse, Tomczak and Welling, "Attention-based deep multiple instance learning", ICML 2018, equation 9.
+
+    Parameters
+    ----------
+    width
+        Length of a tile's vector ``h``.
+    hidden
+        Rows of ``V`` and ``U``.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.content = nn.Linear(width, hidden)
+        self.gate = nn.Linear(width, hidden)
+        # no bias: one number added to every score changes no share
+        self.score = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, tiles: Float[Tensor, "slides tiles width"]) -> Float[Tensor, "slides tiles"]:
+        """Return the score of each tile."""
+        gated = self.content(tiles).tanh() * self.gate(tiles).sigmoid()  # s n h
+        scores: Tensor = self.score(gated).squeeze(-1)  # s n
+        return scores
+
+
+def shares_of(
+    scores: Float[Tensor, "slides *heads tiles"], real: Bool[Tensor, "slides *#heads tiles"]
+) -> Float[Tensor, "slides *heads tiles"]:
+    """Return the softmax of the scores over the real tiles; padding weighs exactly zero."""
+    return scores.masked_fill(~real, -torch.inf).softmax(dim=-1)
+
+
+class AttentionPooling(SlideEncoder):
+    """A slide encoder whose embedding is, head by head, a weighted sum of tile vectors.
+
+    Then a linear head on it falls apart into tiles exactly:
+    ``weight @ embedding = sum_n sum_h share_hn (weight_h · tile_n)``.
+    """
+
+    @abstractmethod
+    def attend(
+        self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]
+    ) -> tuple[Float[Tensor, "slides tiles part"], Float[Tensor, "slides heads tiles"]]:
+        """Return the vector of each tile and the share at which each head takes it."""
+
+    def forward(self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]) -> Encoded:
+        tiles, shares = self.attend(features, real)
+        embedding = torch.einsum("shn,snp->shp", shares, tiles).flatten(1)
+        return Encoded(embedding, shares.mean(dim=1))
+
+    def evidence(
+        self, features: Float[Tensor, "tiles dim"], weight: Float[Tensor, "classes width"]
+    ) -> Float[Tensor, "tiles classes"]:
+        real = torch.ones(1, len(features), dtype=torch.bool, device=features.device)
+        tiles, shares = self.attend(features[None], real)
+        by_head = weight.reshape(len(weight), shares.shape[1], -1)  # c h p
+        return torch.einsum("hn,nch->nc", shares[0], torch.einsum("np,chp->nch", tiles[0], by_head))

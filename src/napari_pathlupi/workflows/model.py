@@ -1,0 +1,251 @@
+"""A trained network: features of one slide in, answer, attention and evidence out, in one forward pass."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from napari_pathlupi.bundle import About, Bundle, Card, Recipe, save_bundle
+from napari_pathlupi.catalogue import objectives, slide_encoders, tasks
+from napari_pathlupi.core.results import Answer, ReferenceCheck
+from napari_pathlupi.errors import BundleError, InferenceError, MismatchError, NotFoundError
+from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
+from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.workflows.reference import Reference
+
+EXACT, GRADIENT = "exact share of the logit", "gradient × input"
+GOLDEN_TOLERANCE = 1e-3
+"""Our choice: far above what devices differ by, far below what changes an answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideOutput:
+    """What a model says of one slide.
+
+    Parameters
+    ----------
+    answer
+        The outputs, as the task reads them.
+    outputs
+        (C,) what the head gave (for a classification the logits), float32.
+    attention
+        (N,) share of each tile, float32, sums to 1; even where the slide encoder gives none.
+    evidence
+        (N, C) how much each tile speaks for each output, float32.
+    evidence_method
+        `EXACT`: with the bias of the head, the column sums *are* the outputs. `GRADIENT`: first-order only.
+    activity
+        Gene-set activity that the slide claims, in standard deviations of the training cases; empty without objective.
+    reference
+        Whether the slide is like those the model learned from.
+    """
+
+    answer: Answer
+    outputs: npt.NDArray[np.float32]
+    attention: npt.NDArray[np.float32]
+    evidence: npt.NDArray[np.float32]
+    evidence_method: str
+    activity: Mapping[str, float]
+    reference: ReferenceCheck
+
+
+class SlideModel(nn.Module):
+    """Standardised features, slide encoder, linear head, and the molecular objective it was trained with.
+
+    Parameters
+    ----------
+    recipe
+        What it is built from; a `Card` is one. Weights are random until trained or loaded.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        dim = recipe.patch_encoder.dim
+        self.recipe = recipe
+        self.reference_limit = 0.0
+        self.register_buffer("feature_mean", torch.zeros(dim))
+        self.register_buffer("feature_scale", torch.ones(dim))
+        self.task: Task = tasks[recipe.task.name](**recipe.task.settings)
+        self.slide_encoder: SlideEncoder = slide_encoders[recipe.slide_encoder.name](
+            dim, **recipe.slide_encoder.settings
+        )
+        width = self.slide_encoder.width
+        self.head = nn.Linear(width, self.task.outputs)
+        self.objective = None
+        if recipe.objective is not None:
+            chosen = objectives[recipe.objective.name]
+            self.objective = chosen(width, len(recipe.objective.targets), **recipe.objective.settings)
+        self.reference = Reference(dim)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
+        """Return the model of a bundle, on a device, after it reproduced its golden example there.
+
+        Raises
+        ------
+        BundleError
+            When card and weights do not fit, or the example comes out otherwise.
+        InferenceError
+            When the device fails.
+        """
+        name = bundle.card.name
+        try:
+            model = cls(bundle.card)
+        except (NotFoundError, TypeError, ValueError) as error:
+            raise BundleError(f"the model {name} cannot be built: {error} Install a newer napari-pathlupi.") from error
+        try:
+            model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in bundle.tensors.items()})
+        except RuntimeError as error:
+            raise BundleError(f"the weights of the model {name} do not fit its card: {error}") from error
+        model.reference_limit = bundle.card.reference_limit
+        with device_failures(device):
+            model.to(device)
+        model.eval()
+        model._must_reproduce(bundle)
+        return model
+
+    def _must_reproduce(self, bundle: Bundle) -> None:
+        golden = bundle.golden
+        missing = {"features", "outputs", "attention"} - set(golden)
+        if missing:
+            raise BundleError(f"the golden example of the model {bundle.card.name} lacks {', '.join(sorted(missing))}.")
+        output = self.infer(golden["features"])
+        same_shape = (
+            output.outputs.shape == golden["outputs"].shape and output.attention.shape == golden["attention"].shape
+        )
+        difference = np.inf
+        if same_shape:
+            # attention in units of an even spread, so that it is of the size of the outputs
+            attention = np.abs(output.attention - golden["attention"]).max() * len(golden["attention"])
+            difference = max(float(np.abs(output.outputs - golden["outputs"]).max()), float(attention))
+        if not difference <= GOLDEN_TOLERANCE:
+            raise BundleError(
+                f"the model {bundle.card.name} does not reproduce its own golden example "
+                f"(difference {difference:.2g}): it is not used."
+            )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.feature_mean.device
+
+    def standardise(self, features: Float[Tensor, "*tiles dim"]) -> Float[Tensor, "*tiles dim"]:
+        """Return features with mean 0 and standard deviation 1 over the training tiles."""
+        return (features - self.feature_mean) / self.feature_scale
+
+    def forward(
+        self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]
+    ) -> tuple[Float[Tensor, "slides outputs"], Encoded]:
+        """Return the outputs of the head and the encoded slides; ``features`` are standardised, ``real`` as usual."""
+        encoded = self.slide_encoder(features, real)
+        return self.head(encoded.embedding), encoded
+
+    def infer(self, features: npt.NDArray[np.float32]) -> SlideOutput:
+        """Return what the model says of one slide.
+
+        Parameters
+        ----------
+        features
+            (N, dim) tile vectors of the model's patch encoder, N at least 1.
+
+        Raises
+        ------
+        MismatchError
+            When the vectors are of another length.
+        InferenceError
+            When there is no tile, a number is not finite, or the device fails.
+        """
+        dim = len(self.feature_mean)
+        if features.ndim != 2 or features.shape[1] != dim:
+            raise MismatchError(f"the model reads tiles of {dim} numbers, got an array of shape {features.shape}.")
+        if not len(features) or not np.isfinite(features).all():
+            raise InferenceError(
+                f"{len(features)} tiles, {int((~np.isfinite(features)).sum())} numbers not finite: "
+                "a model needs at least one tile and only finite features; embed the slide again."
+            )
+        with device_failures(str(self.device)):
+            return self._infer(features)
+
+    def _infer(self, features: npt.NDArray[np.float32]) -> SlideOutput:
+        tiles = self.standardise(torch.tensor(features, dtype=self.feature_mean.dtype, device=self.device))  # n d
+        real = torch.ones(1, len(tiles), dtype=torch.bool, device=self.device)
+        with torch.no_grad():
+            outputs, encoded = self(tiles[None], real)
+            evidence, method = self.slide_encoder.evidence(tiles, self.head.weight), EXACT
+            activity = self.objective.activity(encoded.embedding) if self.objective is not None else None
+            distance = float(self.reference(tiles.mean(dim=0)))
+        if evidence is None:
+            evidence, method = self._gradient_evidence(tiles, real), GRADIENT
+        even = torch.full((1, len(tiles)), 1 / len(tiles))
+        names = self.recipe.objective.targets if self.recipe.objective is not None else ()
+        return SlideOutput(
+            answer=self.task.answer(outputs[0]),
+            outputs=_numpy(outputs[0]),
+            attention=_numpy((encoded.attention if encoded.attention is not None else even)[0]),
+            evidence=_numpy(evidence),
+            evidence_method=method,
+            activity={} if activity is None else dict(zip(names, activity[0].tolist(), strict=True)),
+            reference=ReferenceCheck(distance, self.reference_limit),
+        )
+
+    def _gradient_evidence(self, tiles: Tensor, real: Tensor) -> Tensor:
+        with torch.enable_grad():
+            tiles = tiles.detach().requires_grad_()
+            outputs = self(tiles[None], real)[0][0]
+            slopes = [torch.autograd.grad(output, tiles, retain_graph=True)[0] for output in outputs]
+        return torch.stack([(slope * tiles).sum(dim=1) for slope in slopes], dim=1).detach()
+
+
+def save_model(
+    folder: str | Path, model: SlideModel, about: About, golden_features: npt.NDArray[np.float32], replace: bool = False
+) -> Bundle:
+    """Write a trained model as a bundle, with what it says of one small bag as the golden example.
+
+    Parameters
+    ----------
+    folder, replace
+        As of `napari_pathlupi.bundle.save_bundle`.
+    model
+        Trained, on any device.
+    about
+        What people must know of it.
+    golden_features
+        (N, dim) features of a few tiles, best of a case that was held back.
+
+    Raises
+    ------
+    OutputError
+        When the folder is taken or cannot be written.
+    """
+    recipe = {part: getattr(model.recipe, part) for part in Recipe.model_fields}
+    card = Card(**dict(about), **recipe, reference_limit=model.reference_limit)
+    output = model.infer(golden_features)
+    golden = {"features": golden_features, "outputs": output.outputs, "attention": output.attention}
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    return save_bundle(folder, card, weights, golden, replace)
+
+
+@contextmanager
+def device_failures(device: str) -> Iterator[None]:
+    """Turn what torch raises when a device fails into one sentence."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InferenceError(
+            f"the network failed on {device}: {first} Choose another device (cpu) and try again."
+        ) from error
+
+
+def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:
+    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float32)
