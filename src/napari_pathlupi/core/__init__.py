@@ -1,1 +1,1 @@
-"""The nouns: what passes between the rooms. numpy only; (y, x) always; the unit is in the name."""
+"""The nouns: what passes between the rooms. numpy, and shapely for outlines; (y, x) always; the unit is in the name."""

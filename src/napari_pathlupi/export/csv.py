@@ -1,0 +1,53 @@
+"""Every tile as a row of a plain CSV table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_pathlupi.core.geometry import SlideFrame
+from napari_pathlupi.core.results import Prediction
+from napari_pathlupi.export._export import Export
+from napari_pathlupi.export._whole_file import whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def tile_table(prediction: Prediction) -> "pd.DataFrame":
+    """Return one row per tile, in reading order.
+
+    ``x_px0``, ``y_px0``, ``width_px0``, ``height_px0``: its square in level-0 pixels from the top-left corner of the
+    file (not of its declared bounds). ``row``, ``column``: its cell in the raster. ``coverage``: share of tissue.
+    ``attention``: share of the model's attention. ``attention_percentile``: share of the tiles read that have no more
+    attention. ``attention_times_uniform``: attention in units of an even spread. ``evidence_…``: one per class.
+    Attention and evidence are missing where the tile was not read.
+    """
+    import pandas as pd
+
+    grid = prediction.grid
+    height, width = grid.side_px0
+    table = pd.DataFrame(
+        {
+            "x_px0": grid.origins_px0[:, 1],
+            "y_px0": grid.origins_px0[:, 0],
+            "width_px0": width,
+            "height_px0": height,
+            "row": grid.cells[:, 0],
+            "column": grid.cells[:, 1],
+            "coverage": grid.coverage,
+            "attention": prediction.attention,
+            "attention_percentile": prediction.percentile,
+            "attention_times_uniform": prediction.times_uniform,
+        }
+    )
+    values = np.where(prediction.read[:, None], prediction.evidence.values, np.float32(np.nan))
+    return table.assign(**{f"evidence_{name}": values[:, i] for i, name in enumerate(prediction.evidence.names)})
+
+
+def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
+    with whole_file(path) as file:
+        file.write(tile_table(prediction).to_csv(index=False, lineterminator="\n").encode())
+
+
+EXPORT = Export("Tiles as a table", ".csv", _write)

@@ -1,0 +1,138 @@
+"""A report of one page that needs nothing but a browser: no other file, no network, no slide."""
+
+import base64
+import io
+import math
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from napari_pathlupi.core.geometry import SlideFrame
+from napari_pathlupi.core.results import AnswerRow, Prediction
+from napari_pathlupi.export._export import RESEARCH_USE, Export
+from napari_pathlupi.export._whole_file import whole_file
+
+_COLOURMAP = "inferno"
+"""Perceptually uniform, and read alike by the colour-blind and in print."""
+
+_GENE_SETS_SHOWN = 10
+
+
+def report(prediction: Prediction) -> str:
+    """Return the page: answer, attention map, reference check and provenance.
+
+    Of the slide it holds the file name and nothing else: no label, no macro image, no field of its header.
+    """
+    answer, reference = prediction.answer, prediction.reference
+    template = Template(files(__package__).joinpath("_report.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        slide=escape(Path(prediction.provenance.slide_name).name),
+        model=escape(prediction.provenance.model),
+        created=escape(prediction.provenance.created),
+        notices="\n".join(f'<p class="notice">{escape(words)}</p>' for words in _notices(prediction)),
+        support="supported" if reference.supported else "unsupported",
+        headline=escape(answer.headline),
+        certainty=escape(answer.certainty),
+        bars="\n".join(map(_bar, answer.rows())),
+        reference=escape(
+            f"Like the slides that the model learned from ({reference})." if reference.supported else str(reference)
+        ),
+        activity=_activity(prediction),
+        heatmap=base64.b64encode(_attention_png(prediction)).decode(),
+        caption=escape(_caption(prediction)),
+        provenance=_table(_provenance(prediction)),
+        research_use=escape(RESEARCH_USE),
+    )
+
+
+def _notices(prediction: Prediction) -> Iterable[str]:
+    if not prediction.reference.supported:
+        yield "This slide is unlike those the model learned from: the answer below is not supported."
+    if prediction.partial:
+        read, asked = int(prediction.read.sum()), len(prediction.grid)
+        yield f"Provisional: {read:,} of {asked:,} tiles were read, the answer may change with the others."
+
+
+def _bar(row: AnswerRow) -> str:
+    width = 100 * min(1.0, max(0.0, row.share))
+    colour = f"background:{escape(row.colour)};" if row.colour else ""
+    return (
+        f'<div class="row"><span>{escape(row.label)}</span><span class="number">{escape(row.text)}</span></div>'
+        f'<div class="bar"><div class="fill" style="{colour}width:{width:.1f}%"></div></div>'
+    )
+
+
+def _activity(prediction: Prediction) -> str:
+    """Strongest gene sets as a table, or nothing when the model reports none."""
+    known = {name: value for name, value in prediction.activity.items() if math.isfinite(value)}
+    strongest = sorted(known.items(), key=lambda item: -item[1])[:_GENE_SETS_SHOWN]
+    if not strongest:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(name.replace("_", " "))}</td><td class="number">{value:+.2f}</td></tr>'
+        for name, value in strongest
+    )
+    return (
+        '<section><h2>Gene sets</h2><p class="soft">Activity as the model infers it from the picture; '
+        f"the {len(strongest)} highest of {len(known)}.</p><table>{rows}</table></section>"
+    )
+
+
+def _caption(prediction: Prediction) -> str:
+    read = prediction.attention[prediction.read]
+    share = float(np.sort(read)[::-1][: max(1, len(read) // 10)].sum())
+    return (
+        f"Attention percentile among the {len(read):,} tiles read, each {prediction.grid.tile_um:.0f} µm wide: "
+        f"1.0 is the tile looked at most. Grey was not looked at. "
+        f"The top tenth holds {100 * share:.0f}\u00a0% of the attention."
+    )
+
+
+def _provenance(prediction: Prediction) -> Iterable[tuple[str, str]]:
+    origin = prediction.provenance
+    y, x = origin.slide_mpp
+    yield "Slide fingerprint", origin.fingerprint
+    yield "Pixel size", f"{y:.5g} × {x:.5g} µm (y × x; {origin.slide_mpp_source})"
+    yield "Tiles", f"{len(prediction.grid):,} of {prediction.grid.tile_px} px at {prediction.grid.mpp:g} µm/px"
+    yield "Model", f"{origin.model} ({origin.model_digest})"
+    yield "Patch encoder", origin.patch_encoder
+    yield "Slide encoder", origin.slide_encoder
+    yield "Device", origin.device
+    yield "Versions", ", ".join(f"{name} {version}" for name, version in origin.versions.items())
+    yield "Settings", ", ".join(f"{name} = {value}" for name, value in origin.settings.items())
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows if value)
+
+
+def _attention_png(prediction: Prediction) -> bytes:
+    from matplotlib.figure import Figure
+
+    heatmap = prediction.grid.raster(prediction.percentile, "Attention percentile")
+    rows, columns = heatmap.values.shape
+    mpp = prediction.grid.slide_mpp
+    height_mm, width_mm = rows * heatmap.step_px0[0] * mpp.y / 1000, columns * heatmap.step_px0[1] * mpp.x / 1000
+    figure = Figure(figsize=(6.4, float(np.clip(5.2 * height_mm / width_mm, 2.0, 8.0)) + 0.7), layout="constrained")
+    axes = figure.add_subplot(facecolor="#e9ebee")
+    picture = axes.imshow(
+        heatmap.values, cmap=_COLOURMAP, vmin=0, vmax=1, interpolation="nearest", extent=(0, width_mm, height_mm, 0)
+    )
+    axes.set(xlabel="mm", ylabel="mm")
+    axes.spines[:].set_visible(False)
+    figure.colorbar(picture, ax=axes, label=heatmap.quantity, shrink=0.8).outline.set_visible(False)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    return content.getvalue()
+
+
+def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
+    with whole_file(path) as file:
+        file.write(report(prediction).encode())
+
+
+EXPORT = Export("Report", ".html", _write)

@@ -1,0 +1,57 @@
+"""The answer for the whole slide, and where it comes from, for other programs."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_pathlupi.core.geometry import SlideFrame
+from napari_pathlupi.core.results import Prediction
+from napari_pathlupi.export._export import RESEARCH_USE, Export
+from napari_pathlupi.export._whole_file import whole_file
+
+
+def summary(prediction: Prediction) -> dict[str, Any]:
+    """Return all that is known of the slide as a whole, as strict JSON values: what is no finite number is null."""
+    reference = prediction.reference
+    values: dict[str, Any] = _json_value(
+        {
+            "notice": RESEARCH_USE,
+            "answer": prediction.answer.as_dict(),
+            "partial": prediction.partial,
+            "tiles": {"asked": len(prediction.grid), "read": int(prediction.read.sum())},
+            "reference_check": {
+                "supported": reference.supported,
+                "distance": reference.distance,
+                "limit": reference.limit,
+                "words": str(reference),
+            },
+            "evidence_method": prediction.evidence.method,
+            "gene_set_activity": prediction.activity,
+            "provenance": prediction.provenance.as_dict(),
+        }
+    )
+    return values
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(part) for part in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return _json_value(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
+    with whole_file(path) as file:
+        file.write(json.dumps(summary(prediction), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+EXPORT = Export("Answer and provenance", ".json", _write)
