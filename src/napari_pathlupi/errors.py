@@ -9,6 +9,7 @@
     │   └── UnsuitableSlideError   readable, but nothing these models can judge
     │       └── NoTissueError      nothing on it but glass, pen or shadow
     ├── NotFoundError              no such name in a catalogue
+    ├── SettingsError              a setting is outside what works
     ├── MismatchError              two things that do not belong together
     ├── BundleError                a model folder is damaged or not one
     ├── TableError                 a table or gene-set file cannot be used
@@ -56,6 +57,10 @@ class NoTissueError(UnsuitableSlideError):
 
 class NotFoundError(PathlupiError):
     """No such name in a catalogue; the message suggests the nearest."""
+
+
+class SettingsError(PathlupiError):
+    """A setting is outside what works; the message gives the range."""
 
 
 class MismatchError(PathlupiError):
