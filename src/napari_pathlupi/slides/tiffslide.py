@@ -2,12 +2,13 @@
 
 import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
+from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
 from napari_pathlupi.errors import UnknownFormatError
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, reduce_by_halving
@@ -25,7 +26,8 @@ class TiffSlideSlide(Slide):
         mpp = Mpp(float(y), float(x), "read by tiffslide") if y and x else None
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
         vendor = str(reader.properties.get("tiffslide.vendor") or "TIFF")
-        super().__init__(path, SlideFrame(shapes[0], mpp), levels, fingerprint_of(path), vendor)
+        frame = SlideFrame(shapes[0], mpp, _bounds(reader.properties))
+        super().__init__(path, frame, levels, fingerprint_of(path), vendor)
         self._reader: Any = reader
         self._lock = threading.Lock()
 
@@ -54,6 +56,15 @@ class TiffSlideSlide(Slide):
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
+
+
+def _bounds(properties: Mapping[str, Any]) -> Region | None:
+    """The scanned part of a Leica collection: OpenSlide declares the same, and QuPath crops to it."""
+    stated = [properties.get(f"tiffslide.bounds-{part}") for part in ("y", "x", "height", "width")]
+    if None in stated:
+        return None
+    y, x, height, width = map(float, stated)
+    return Region((y, x), (height, width))
 
 
 def _open_reader(path: Path) -> Any:
