@@ -57,4 +57,5 @@ def a_prediction(weights: npt.ArrayLike | None = None, *, supported: bool = True
         ReferenceCheck(1.2 if supported else 9.1, 1.9),
         provenance,
         {"HALLMARK_HYPOXIA": 0.7, "HALLMARK_E2F_TARGETS": float("nan"), "HALLMARK_ANGIOGENESIS": -0.2},
+        ("1 of 30 tiles could not be decoded: left out and marked.",),
     )

@@ -18,6 +18,7 @@ def test_the_page_says_what_it_is_for_and_of_which_slide() -> None:
     assert "Research use only. Not a diagnostic device." in page
     assert "case &lt;17&gt; &amp; co.svs" in page
     assert "29 of 30 tiles were read" in page
+    assert "1 of 30 tiles could not be decoded" in page
 
 
 def test_no_word_from_a_file_becomes_markup() -> None:

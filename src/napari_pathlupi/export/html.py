@@ -32,7 +32,7 @@ def report(prediction: Prediction) -> str:
     return template.substitute(
         slide=escape(Path(prediction.provenance.slide_name).name),
         model=escape(prediction.provenance.model),
-        created=escape(prediction.provenance.created),
+        created=escape(prediction.provenance.created.replace("T", " ")),
         notices="\n".join(f'<p class="notice">{escape(words)}</p>' for words in _notices(prediction)),
         support="supported" if reference.supported else "unsupported",
         headline=escape(answer.headline),
@@ -55,6 +55,7 @@ def _notices(prediction: Prediction) -> Iterable[str]:
     if prediction.partial:
         read, asked = int(prediction.read.sum()), len(prediction.grid)
         yield f"Provisional: {read:,} of {asked:,} tiles were read, the answer may change with the others."
+    yield from prediction.notes
 
 
 def _bar(row: AnswerRow) -> str:

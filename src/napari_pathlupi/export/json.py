@@ -21,7 +21,9 @@ def summary(prediction: Prediction) -> dict[str, Any]:
         {
             "notice": RESEARCH_USE,
             "answer": prediction.answer.as_dict(),
+            "words": prediction.words,
             "partial": prediction.partial,
+            "notes": prediction.notes,
             "tiles": {"asked": len(prediction.grid), "read": int(prediction.read.sum())},
             "reference_check": {
                 "supported": reference.supported,
