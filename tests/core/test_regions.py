@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -67,6 +67,7 @@ def test_regions_of_the_same_prediction_keep_their_identity() -> None:
     assert [region.identity for region in first] == [region.identity for region in second]
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float64, (5, 6), elements=st.sampled_from([1.0, 2.0, 3.0, np.nan])).filter(
         lambda values: bool(np.isfinite(values).any())

@@ -22,7 +22,9 @@ KEYS = [
     *("type", "geometry", "coordinates", "properties", "features", "classification", "name", "names", "color"),
     *("colorRGB", "measurements", "value", "metadata", "childObjects", "objectType", "id", "isEllipse"),
 ]
-REUSED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+REUSED_FOLDER = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 
 places = st.integers(-10_000, 900_000).map(lambda hundredths: hundredths / 100)
 sizes = st.integers(200, 90_000).map(lambda hundredths: hundredths / 100)
