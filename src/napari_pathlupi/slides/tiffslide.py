@@ -23,7 +23,7 @@ class TiffSlideSlide(Slide):
     def __init__(self, path: Path, reader: Any) -> None:
         shapes = [(height, width) for width, height in reader.level_dimensions]
         y, x = reader.properties.get("tiffslide.mpp-y"), reader.properties.get("tiffslide.mpp-x")
-        mpp = Mpp(float(y), float(x), "read by tiffslide") if y and x else None
+        mpp = Mpp(float(y or 0), float(x or 0), "read by tiffslide") if y and x else None
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
         vendor = str(reader.properties.get("tiffslide.vendor") or "TIFF")
         frame = SlideFrame(shapes[0], mpp, _bounds(reader.properties))
@@ -60,7 +60,7 @@ class TiffSlideSlide(Slide):
 
 def _bounds(properties: Mapping[str, Any]) -> Region | None:
     """The scanned part of a Leica collection: OpenSlide declares the same, and QuPath crops to it."""
-    stated = [properties.get(f"tiffslide.bounds-{part}") for part in ("y", "x", "height", "width")]
+    stated: list[Any] = [properties.get(f"tiffslide.bounds-{part}") for part in ("y", "x", "height", "width")]
     if None in stated:
         return None
     y, x, height, width = map(float, stated)
