@@ -31,6 +31,7 @@ def report(prediction: Prediction) -> str:
     template = Template(files(__package__).joinpath("_report.html").read_text(encoding="utf-8"))
     return template.substitute(
         slide=escape(Path(prediction.provenance.slide_name).name),
+        words=escape(prediction.words),
         model=escape(prediction.provenance.model),
         created=escape(prediction.provenance.created.replace("T", " ")),
         notices="\n".join(f'<p class="notice">{escape(words)}</p>' for words in _notices(prediction)),
@@ -78,7 +79,7 @@ def _activity(prediction: Prediction) -> str:
         for name, value in strongest
     )
     return (
-        '<section><h2>Gene sets</h2><p class="soft">Activity as the model infers it from the picture; '
+        '<section><h2>Gene sets</h2><p class="soft">Activity that the model infers from the picture, in standard deviations of its training cases; '
         f"the {len(strongest)} highest of {len(known)}.</p><table>{rows}</table></section>"
     )
 
