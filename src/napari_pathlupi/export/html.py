@@ -79,7 +79,8 @@ def _activity(prediction: Prediction) -> str:
         for name, value in strongest
     )
     return (
-        '<section><h2>Gene sets</h2><p class="soft">Activity that the model infers from the picture, in standard deviations of its training cases; '
+        '<section><h2>Gene sets</h2><p class="soft">Activity that the model infers from the picture, '
+        "in standard deviations of its training cases; "
         f"the {len(strongest)} highest of {len(known)}.</p><table>{rows}</table></section>"
     )
 
