@@ -70,3 +70,13 @@ def run(steps: Steps[Result], show: Callable[[Progress], None] | None = None) ->
             return stop.value  # type: ignore[no-any-return]
         if show is not None:
             show(progress)
+
+
+def as_part_of(whole: Progress, steps: Steps[Result]) -> Steps[Result]:
+    """Return the result of inner work, telling at each of its steps where the whole is."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        yield whole

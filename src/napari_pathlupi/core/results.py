@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,6 +173,11 @@ class Provenance:
     versions: Mapping[str, str]
     settings: Mapping[str, Any]
 
+    @property
+    def clock(self) -> str:
+        """Local time of day at which it was made, "14:02"."""
+        return datetime.fromisoformat(self.created).astimezone().strftime("%H:%M")
+
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return asdict(self)
@@ -224,6 +230,14 @@ class Prediction:
     def partial(self) -> bool:
         """Whether some tiles were not read, so that the answer is provisional."""
         return not bool(self.read.all())
+
+    @property
+    def words(self) -> str:
+        """The answer in a line, never more certain than it is."""
+        if not self.reference.supported:
+            return "not supported: this slide is unlike those the model learned from"
+        provisional = f"provisional, {100 * self.read.mean():.0f} % read: " if self.partial else ""
+        return f"{provisional}{self.answer.headline} {self.answer.certainty}"
 
     @property
     def percentile(self) -> npt.NDArray[np.float32]:

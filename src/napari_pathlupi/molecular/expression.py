@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +46,9 @@ class GeneSetScale:
     spread: npt.NDArray[np.float64]
 
     @classmethod
-    def fit(cls, training: pd.DataFrame, gene_sets: Mapping[str, Sequence[str]], min_genes: int = MIN_GENES) -> Self:
+    def fit(
+        cls, training: pd.DataFrame, gene_sets: Mapping[str, Sequence[str]], min_genes: int = MIN_GENES
+    ) -> "GeneSetScale":
         """Return the scale of a training table.
 
         Parameters

@@ -1,0 +1,225 @@
+"""What the button does: a slide and a model in, an answer and a map out, from one forward pass."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
+from napari_pathlupi.bundle import Bundle
+from napari_pathlupi.catalogue import patch_encoders
+from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
+from napari_pathlupi.core.results import Evidence, Prediction, Provenance
+from napari_pathlupi.core.settings import as_dict
+from napari_pathlupi.core.tiles import TileGrid
+from napari_pathlupi.core.tissue import TissueMask
+from napari_pathlupi.errors import Cancelled, SlideError
+from napari_pathlupi.slides import Slide
+from napari_pathlupi.workflows.device import choose_device
+from napari_pathlupi.workflows.embed import EmbedConfig, encode_batches
+from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
+
+if TYPE_CHECKING:
+    from napari_pathlupi.workflows.model import SlideModel
+
+SECONDS_BETWEEN_PROVISIONAL = 1.0
+"""A provisional answer is made at most this often: it costs a pass over all tiles read so far (our choice)."""
+COMPUTED_WITH = ("napari-pathlupi", "numpy", "torch", "tifffile", "simplejpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class PredictConfig:
+    """How a slide is read for a prediction.
+
+    Parameters
+    ----------
+    device
+        auto, cuda, mps or cpu.
+    batch_size
+        Tiles encoded at once; 0 lets the device decide.
+    threads
+        Threads that read and decode tiles.
+    min_coverage
+        Share of a tile that must be tissue, 0 to 1.
+    """
+
+    device: str = "auto"
+    batch_size: int = 0
+    threads: int = 2
+    min_coverage: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a prediction will look at, before it does.
+
+    Parameters
+    ----------
+    tissue
+        What lies where on the slide.
+    grid
+        The tiles to be read.
+    device
+        What they will be encoded on, in words.
+    """
+
+    tissue: TissueMask
+    grid: TileGrid
+    device: str
+
+    @property
+    def sentence(self) -> str:
+        """What will happen, for the line under the button."""
+        return f"{len(self.grid):,} tiles of {self.grid.tile_px} px at {self.grid.mpp:g} µm/px · {self.device}"
+
+
+def plan(
+    slide: Slide, bundle: Bundle, config: PredictConfig | None = None, regions: Sequence[BaseGeometry] = ()
+) -> Plan:
+    """Return what a prediction would look at: about a second of work, no network is run.
+
+    Parameters
+    ----------
+    slide, bundle
+        What to predict on, and with what.
+    config
+        How to read the slide.
+    regions
+        Polygons in level-0 pixels; none means the whole slide.
+
+    Raises
+    ------
+    MppUnknownError, UnsuitableSlideError, NoTissueError, MismatchError
+        When this model cannot judge this slide, with the reason in one sentence.
+    """
+    config = config or PredictConfig()
+    encoder = bundle.card.patch_encoder.identity
+    encoder.must_equal(patch_encoders[encoder.name].identity(encoder.name), f"the model {bundle.card.title!r}")
+    tissue = find_tissue_on(slide)
+    grid = tile(slide, encoder.tile_px, encoder.mpp, TileConfig(config.min_coverage), regions, tissue)
+    return Plan(tissue, grid, choose_device(config.device).words)
+
+
+def predict_steps(
+    slide: Slide,
+    bundle: Bundle,
+    config: PredictConfig | None = None,
+    regions: Sequence[BaseGeometry] = (),
+    cancel: CancelFlag | None = None,
+) -> Steps[Prediction]:
+    """Yield progress, now and then with a provisional prediction, and return the prediction.
+
+    Asked to stop, it returns what was read so far, marked partial.
+
+    Parameters
+    ----------
+    slide, bundle
+        What to predict on, and with what.
+    config
+        How to read the slide.
+    regions
+        Polygons in level-0 pixels; none means the whole slide.
+    cancel
+        Asks to stop after the batch at hand.
+
+    Raises
+    ------
+    Cancelled
+        When asked to stop before anything was read.
+    PathlupiError
+        When the slide, the model or the device will not do; never a RuntimeError.
+    """
+    from napari_pathlupi.workflows.model import SlideModel
+
+    config = config or PredictConfig()
+    yield Progress("Looking for tissue", 0, 0)
+    what = plan(slide, bundle, config, regions)
+    model = SlideModel.from_bundle(bundle)
+    run = _Run(slide, bundle, config, what, model)
+    last = time.monotonic()
+    for progress in run.read() if not cancel else ():
+        due = time.monotonic() - last > SECONDS_BETWEEN_PROVISIONAL and not cancel
+        yield (
+            progress
+            if not due
+            else Progress(progress.stage, progress.done, progress.total, run.prediction(), progress.message)
+        )
+        if due:
+            last = time.monotonic()
+        if cancel:
+            break
+    if not run.seen.any():
+        raise Cancelled("Stopped before the first tile was read: there is nothing to show.")
+    return run.prediction()
+
+
+def predict(
+    slide: Slide, bundle: Bundle, config: PredictConfig | None = None, regions: Sequence[BaseGeometry] = ()
+) -> Prediction:
+    """Return what a model says of a slide: `predict_steps` without the steps."""
+    return run(predict_steps(slide, bundle, config, regions))
+
+
+class _Run:
+    """The state of one prediction: which tiles are read, and their vectors."""
+
+    def __init__(self, slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, model: "SlideModel") -> None:
+        self.slide, self.bundle, self.config, self.plan, self.model = slide, bundle, config, what, model
+        self.features = np.empty((len(what.grid), bundle.card.patch_encoder.dim), np.float32)
+        self.seen = np.zeros(len(what.grid), bool)
+        self.failed = 0
+
+    def read(self) -> Iterator[Progress]:
+        embedding = EmbedConfig(self.config.device, self.config.batch_size, self.config.threads)
+        total = len(self.plan.grid)
+        for batch in encode_batches(self.slide, self.plan.grid, self.bundle.card.patch_encoder.name, embedding):
+            if len(batch.indices):
+                self.features[batch.indices] = batch.features
+                self.seen[batch.indices] = True
+            self.failed += batch.failed
+            yield Progress("Reading", int(self.seen.sum()) + self.failed, total, message=batch.message)
+        if self.failed == total:
+            raise SlideError(f"none of the {total} tiles of {self.slide.path.name} can be decoded: copy it again.")
+
+    def prediction(self) -> Prediction:
+        output = self.model.infer(self.features[self.seen])
+        notes = [f"{self.failed:,} of {len(self.seen):,} tiles could not be decoded: left out and marked."]
+        return Prediction(
+            answer=output.answer,
+            grid=self.plan.grid,
+            attention=self._spread(output.attention),
+            evidence=Evidence(
+                tuple(self.model.task.evidence_names), self._spread(output.evidence), output.evidence_method
+            ),
+            reference=output.reference,
+            provenance=self._provenance(),
+            activity=output.activity,
+            notes=tuple(notes[: bool(self.failed)]),
+        )
+
+    def _spread(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        everywhere = np.full((len(self.seen), *values.shape[1:]), np.nan, np.float32)
+        everywhere[self.seen] = values
+        return everywhere
+
+    def _provenance(self) -> Provenance:
+        card, mpp = self.bundle.card, self.slide.mpp
+        return Provenance(
+            slide_name=self.slide.path.name,
+            fingerprint=self.slide.fingerprint,
+            slide_mpp=(mpp.y, mpp.x),
+            slide_mpp_source=mpp.source,
+            model=card.title,
+            model_digest=self.bundle.digest,
+            patch_encoder=str(card.patch_encoder.identity),
+            slide_encoder=card.slide_encoder.name,
+            device=self.plan.device,
+            created=datetime.now().astimezone().isoformat(timespec="seconds"),
+            versions={name: version(name) for name in COMPUTED_WITH},
+            settings=as_dict(self.config),
+        )

@@ -1,0 +1,104 @@
+"""Where on a slide the model will look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shapely.geometry.base import BaseGeometry
+
+from napari_pathlupi.core.tiles import TileGrid
+from napari_pathlupi.core.tissue import TissueMask
+from napari_pathlupi.errors import MismatchError, NoTissueError, UnsuitableSlideError
+from napari_pathlupi.slides import Slide
+from napari_pathlupi.tissue.otsu import TissueConfig, find_tissue, is_dark
+
+OVERVIEW_MPP = 8.0
+"""µm per pixel at which tissue is told from glass, whatever the size of the slide (our choice)."""
+MOST_ENLARGEMENT = 1.5
+"""How much coarser than the encoder's pixels those of the slide may be (our choice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileConfig:
+    """How a slide is cut into tiles.
+
+    Parameters
+    ----------
+    min_coverage
+        Share of a tile that must be tissue, 0 to 1.
+    """
+
+    min_coverage: float = 0.5
+
+
+def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMask:
+    """Return which parts of a slide are tissue.
+
+    Raises
+    ------
+    MppUnknownError
+        When nobody knows the size of a pixel.
+    UnsuitableSlideError
+        When the background is dark, as in fluorescence.
+    NoTissueError
+        When there is nothing but glass and pen.
+    """
+    scale = OVERVIEW_MPP / slide.mpp.mean
+    overview = slide.overview(scale)
+    if is_dark(overview):
+        raise UnsuitableSlideError(
+            f"{slide.path.name} looks like fluorescence (dark background): these models read brightfield H&E only."
+        )
+    mask = find_tissue(overview, (scale, scale), OVERVIEW_MPP, config or TissueConfig())
+    if not mask.tissue.any():
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in mask.shares().items() if share > 0)
+        raise NoTissueError(f"No tissue was found ({shares}). Choose another slide or check its µm per pixel.")
+    return mask
+
+
+def tile(
+    slide: Slide,
+    tile_px: int,
+    mpp: float,
+    config: TileConfig | None = None,
+    regions: Sequence[BaseGeometry] = (),
+    mask: TissueMask | None = None,
+) -> TileGrid:
+    """Return the tiles of a slide that hold enough tissue.
+
+    Parameters
+    ----------
+    slide
+        The slide; its µm per pixel must be known.
+    tile_px, mpp
+        Side of a tile in pixels and µm per pixel, as the patch encoder sees it.
+    config
+        How much tissue a tile needs.
+    regions
+        Polygons in level-0 pixels; none means the whole slide.
+    mask
+        Where tissue is, when that is known already.
+
+    Raises
+    ------
+    MismatchError
+        When the slide's pixels are much coarser than the encoder's.
+    NoTissueError
+        When no tile holds enough tissue.
+    """
+    config = config or TileConfig()
+    if slide.mpp.mean > MOST_ENLARGEMENT * mpp:
+        raise MismatchError(
+            f"The model reads {mpp:g} µm/px; this slide stops at {slide.mpp.mean:.3g}. Its tiles would be enlarged "
+            f"{slide.mpp.mean / mpp:.1f} times: prediction is off."
+        )
+    mask = mask or find_tissue_on(slide)
+    grid = TileGrid.over(mask, slide.frame.shape_px0, slide.mpp, tile_px, mpp, config.min_coverage)
+    if regions:
+        grid = grid.within(regions, slide.frame.shape_px0, config.min_coverage)
+    if not len(grid):
+        where = "in the chosen regions" if regions else "on this slide"
+        raise NoTissueError(
+            f"No tile of {tile_px * mpp:.0f} µm {where} is at least {100 * config.min_coverage:.0f} % tissue: "
+            "choose a larger region or lower the share of tissue that a tile needs."
+        )
+    return grid

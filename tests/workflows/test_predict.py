@@ -1,0 +1,128 @@
+"""What the button does."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from shapely import box
+
+from napari_pathlupi.bundle import Bundle
+from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.errors import Cancelled, MismatchError, SlideError
+from napari_pathlupi.slides import Slide
+from napari_pathlupi.workflows import predict as predict_module
+from napari_pathlupi.workflows.predict import PredictConfig, plan, predict, predict_steps
+from napari_pathlupi.workflows.save import save_prediction
+
+
+def test_answer_and_map_come_from_one_pass(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    prediction = predict(tissue_slide, small_bundle)
+    assert not prediction.partial
+    assert prediction.attention.sum() == pytest.approx(1, abs=1e-5)
+    probabilities = np.array(prediction.answer.probabilities)
+    from napari_pathlupi.workflows.model import SlideModel
+
+    bias = SlideModel.from_bundle(small_bundle).head.bias.detach().numpy()
+    logits = prediction.evidence.values.sum(0) + bias
+    assert np.allclose(np.exp(logits) / np.exp(logits).sum(), probabilities, atol=1e-4)
+
+
+def test_predicting_twice_gives_the_same(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    first, second = (predict(tissue_slide, small_bundle, PredictConfig(batch_size=b)) for b in (3, 8))
+    assert np.allclose(first.attention, second.attention, atol=1e-6)
+    assert np.allclose(first.answer.probabilities, second.answer.probabilities, atol=1e-5)
+
+
+def test_provisional_predictions_grow_into_the_last(tissue_slide, small_bundle, monkeypatch) -> None:
+    monkeypatch.setattr(predict_module, "SECONDS_BETWEEN_PROVISIONAL", 0.0)
+    partials = [
+        p.partial.read.sum()
+        for p in predict_steps(tissue_slide, small_bundle, PredictConfig(batch_size=4))
+        if p.partial
+    ]
+    assert partials == [4, 8, 12]
+
+
+def test_cancelling_keeps_what_was_read_and_says_partial(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    cancel = CancelFlag()
+    steps = predict_steps(tissue_slide, small_bundle, PredictConfig(batch_size=4), cancel=cancel)
+
+    def stop_at_the_first_batch(progress) -> None:
+        if progress.done:
+            cancel.set()
+
+    prediction = run(steps, stop_at_the_first_batch)
+    assert prediction.partial
+    assert prediction.read.sum() in (4, 8)
+    assert np.nansum(prediction.attention) == pytest.approx(1, abs=1e-5)
+    assert np.isnan(prediction.evidence.values[~prediction.read]).all()
+    assert "provisional" in prediction.words or "not supported" in prediction.words
+
+
+def test_cancelling_at_once_is_no_result(tissue_slide: Slide, small_bundle: Bundle, monkeypatch) -> None:
+    cancel = CancelFlag()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        run(predict_steps(tissue_slide, small_bundle, cancel=cancel))
+
+
+def test_a_region_is_all_that_is_read(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    prediction = predict(tissue_slide, small_bundle, regions=[box(256, 256, 768, 512)])
+    assert prediction.grid.cells.tolist() == [[1, 1], [1, 2]]
+
+
+def test_one_broken_tile_is_left_out_and_told(tissue_slide: Slide, small_bundle: Bundle, monkeypatch) -> None:
+    read = tissue_slide.read
+
+    def fails_once(origin, shape, mpp):
+        if origin == (256.0, 512.0):
+            raise SlideError("cannot be decoded")
+        return read(origin, shape, mpp)
+
+    monkeypatch.setattr(tissue_slide, "read", fails_once)
+    prediction = predict(tissue_slide, small_bundle)
+    assert prediction.notes == ("1 of 12 tiles could not be decoded: left out and marked.",)
+    assert prediction.read.sum() == 11
+
+
+def test_a_slide_of_which_nothing_can_be_decoded_is_an_error(tissue_slide, small_bundle, monkeypatch) -> None:
+    monkeypatch.setattr(tissue_slide, "read", _fails)
+    with pytest.raises(SlideError, match="none of the 12 tiles"):
+        predict(tissue_slide, small_bundle)
+
+
+def _fails(*_):
+    raise SlideError("cannot be decoded")
+
+
+def test_a_model_of_another_encoder_version_is_refused_with_both_named(tissue_slide, small_bundle) -> None:
+    part = small_bundle.card.patch_encoder.model_copy(update={"version": "0"})
+    other = replace(small_bundle, card=small_bundle.card.model_copy(update={"patch_encoder": part}))
+    with pytest.raises(MismatchError, match=r"stain-texture \(0\).*stain-texture \(\d\)"):
+        plan(tissue_slide, other)
+
+
+def test_the_plan_says_what_will_happen(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    assert plan(tissue_slide, small_bundle).sentence.startswith("12 tiles of 256 px at 0.5 µm/px · ")
+
+
+def test_results_are_saved_under_new_names_never_overwritten(tissue_slide, small_bundle, tmp_path) -> None:
+    prediction = predict(tissue_slide, small_bundle)
+    first = save_prediction(prediction, tissue_slide.frame, tmp_path)
+    second = save_prediction(prediction, tissue_slide.frame, tmp_path)
+    assert not set(first) & set(second)
+    assert all(file.stat().st_size for file in first + second)
+    answer = json.loads((tmp_path / "tissue.json").read_text())
+    assert answer["provenance"]["slide_name"] == "tissue.svs"
+
+
+@pytest.mark.gpu
+def test_cpu_and_gpu_give_the_same_prediction(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device in this machine")
+    cpu, gpu = (predict(tissue_slide, small_bundle, PredictConfig(device=d)) for d in ("cpu", "cuda"))
+    assert np.allclose(cpu.attention, gpu.attention, rtol=1e-3, atol=1e-6)
+    assert np.allclose(cpu.answer.probabilities, gpu.answer.probabilities, atol=1e-3)
