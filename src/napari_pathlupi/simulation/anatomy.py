@@ -121,6 +121,7 @@ def _tissue_um(random: np.random.Generator, case: Case, um_per_cell: float) -> F
     level += 0.06 * smooth_noise(random, shape, 90 / um_per_cell)
     level += 0.03 * smooth_noise(random, shape, 35 / um_per_cell)
     margin = np.minimum(np.minimum(rows, sides[0] - 1 - rows), np.minimum(columns, sides[1] - 1 - columns))
+    level -= 0.6 * np.clip(1 - margin / (0.07 * float(sides.min())), 0, 1)
     inside = margin * um_per_cell > 20
     share = random.uniform(0.36, 0.56)
     tissue = top_share(level, inside, float(share * sides.prod() / inside.sum()))
@@ -141,8 +142,8 @@ def _nest_um(random: np.random.Generator, case: Case, within: Mask, um_per_cell:
     nests = top_share(field, within, share * 1.05)
     labels, count = ndimage.label(nests)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * um_per_cell**2
-    large = sizes > SMALLEST_NEST_UM2
-    large[0] = False
+    sizes[0] = 0
+    large = sizes >= min(SMALLEST_NEST_UM2, sizes.max())
     return signed_distance_um(ndimage.binary_fill_holes(large[labels]) & within, um_per_cell)
 
 

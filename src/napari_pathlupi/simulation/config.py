@@ -50,7 +50,7 @@ class SimulationConfig:
     shape_px: tuple[int, int] = (3072, 3072)
     mpp: float = 0.5
     contrast: float = 1.0
-    case_spread: float = 0.12
+    case_spread: float = 0.16
     nest_share: tuple[float, float] = (0.10, 0.20)
     distractors: float = 1.0
     stain_spread: float = 1.0

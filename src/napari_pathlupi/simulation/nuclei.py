@@ -66,20 +66,19 @@ def place_nuclei(random: np.random.Generator, anatomy: Anatomy, rings: Rings, mp
     Densities and sizes are our choice within what is usual in histology: lymphocytes 6-7 µm, epithelial nuclei
     7-10 µm, tumour nuclei 8-14 µm across.
     """
-    lined = [_ring_nuclei(random, rings, kind, mpp) for kind in (GLAND, TUMOUR_GLAND, VESSEL)]
-    loose = [
-        _tumour(random, anatomy),
-        _infiltrate(random, anatomy),
-        _fibroblasts(random, anatomy),
-        _lymphocytes(random, anatomy),
-        _dust(random, anatomy),
-    ]
-    free = [part.pick(~rings.hold(_points(part), mpp)) for part in loose]
-    everything = _join([*lined, *free])
+    lined = [(_ring_nuclei, kind) for kind in (GLAND, TUMOUR_GLAND, VESSEL)]
+    loose = (_tumour, _infiltrate, _septum, _fibroblasts, _lymphocytes, _dust)
+    streams = random.spawn(len(lined) + len(loose))  # one each: the programmes must not reshuffle normal tissue
+    parts = [draw(stream, rings, kind, mpp) for stream, (draw, kind) in zip(streams, lined, strict=False)]
+    for stream, populate in zip(streams[len(lined) :], loose, strict=True):
+        part = populate(stream, anatomy)
+        parts.append(part.pick(~rings.hold(_points(part), mpp)))
+    first = np.arange(len(parts)) < len(lined)
+    order = [stream.random(len(part)) - early for stream, part, early in zip(streams, parts, first, strict=True)]
+    everything = _join(parts)
     inside = _at(anatomy.tissue_um, everything) > 3
-    first = int(inside[: sum(len(part) for part in lined)].sum())
     everything = everything.pick(inside)
-    kept = keep_apart(random, _points(everything), everything.space_um / mpp, first)
+    kept = keep_apart(_points(everything), everything.space_um / mpp, np.concatenate(order)[inside])
     return everything.pick(kept)
 
 
@@ -100,15 +99,16 @@ def _blend(low: float, high: float, share: Field) -> Field:
 def _tumour(random: np.random.Generator, anatomy: Anatomy) -> Nuclei:
     points = scatter(random, (1 / 18) * (anatomy.epithelium_um > 2), anatomy.um_per_cell)
     rows, columns = cells_of(points)
-    grade, _, spindle, immune, _ = anatomy.activities[:, rows, columns]
+    grade, forming, spindle, immune, hypoxia = anatomy.activities[:, rows, columns]
     count = len(points)
     scale = _blend(3.4, 5.2, grade) * np.exp(random.normal(0, 1, count) * _blend(0.06, 0.20, grade))
     stretch = np.sqrt(_blend(1.15, 3.3, np.clip((spindle - 0.15) / 0.6, 0, 1)) * random.uniform(0.85, 1.2, count))
     along = anatomy.fibre_angle[rows, columns] + random.normal(0, 0.22, count)
     angle = np.where(random.random(count) < 1.6 * spindle - 0.2, along, random.uniform(0, np.pi, count))
     mitosis = random.random(count) < 0.035 * np.clip(grade - 0.25, 0, 1)
-    load = (4.2 / _blend(3.4, 5.2, grade)) ** 1.1  # equal haematoxylin whatever the grade
-    darkness = 1.02 * load * np.exp(random.normal(0, 0.10, count)) * _blend(1.0, 0.86, immune)
+    # Equal haematoxylin per area of nest, whatever the programmes: colour alone must not tell them.
+    load = (4.2 / _blend(3.4, 5.2, grade)) ** 1.0 * _blend(1.05, 0.80, immune) * _blend(1.05, 0.88, forming)
+    darkness = load * _blend(0.92, 1.28, hypoxia) * np.exp(random.normal(0, 0.10, count))
     return Nuclei(
         y_px=points[:, 0],
         x_px=points[:, 1],
@@ -169,9 +169,18 @@ def _plain(
 
 
 def _fibroblasts(random: np.random.Generator, anatomy: Anatomy) -> Nuclei:
-    stroma = (anatomy.epithelium_um < -2) & (anatomy.necrosis_um < -2) & (anatomy.fat_um < -15) & ~anatomy.aggregate
+    stroma = (anatomy.nest_um < 0) & (anatomy.fat_um < -15) & ~anatomy.aggregate
     um2 = np.where(anatomy.cellular, 130.0, np.where(anatomy.hyaline, 2500.0, 520.0))
-    points = scatter(random, stroma / um2, anatomy.um_per_cell)
+    return _spindles(random, anatomy, stroma / um2)
+
+
+def _septum(random: np.random.Generator, anatomy: Anatomy) -> Nuclei:
+    stroma = (anatomy.nest_um >= 0) & (anatomy.epithelium_um < -2) & (anatomy.necrosis_um < -2)
+    return _spindles(random, anatomy, stroma / 520.0)
+
+
+def _spindles(random: np.random.Generator, anatomy: Anatomy, density_per_um2: Field) -> Nuclei:
+    points = scatter(random, density_per_um2, anatomy.um_per_cell)
     count = len(points)
     length, width = random.uniform(4.5, 8.5, count), random.uniform(1.1, 1.9, count)
     angle = anatomy.fibre_angle[cells_of(points)] + random.normal(0, 0.2, count)

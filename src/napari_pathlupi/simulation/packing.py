@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from napari_pathlupi.simulation.fields import BLOCK_PX, STEP_PX
+from napari_pathlupi.simulation.fields import BLOCK_PX, STEP_PX, Field
 
 Points = npt.NDArray[np.float64]
 
 
-def scatter(random: np.random.Generator, density_per_um2: npt.NDArray[np.floating], um_per_cell: float) -> Points:
+def scatter(random: np.random.Generator, density_per_um2: Field, um_per_cell: float) -> Points:
     """(N, 2) points in level-0 pixels: a Poisson process of this density on the coarse raster."""
     counts = random.poisson(density_per_um2 * um_per_cell**2)
     rows, columns = np.nonzero(counts)
@@ -19,28 +19,22 @@ def scatter(random: np.random.Generator, density_per_um2: npt.NDArray[np.floatin
     return np.asarray((cells + random.random(cells.shape)) * STEP_PX)
 
 
-def keep_apart(
-    random: np.random.Generator, points_px: Points, radius_px: npt.NDArray[np.floating], first: int = 0
-) -> npt.NDArray[np.int64]:
-    """Return which points stay when discs that touch must go, in random order.
+def keep_apart(points_px: Points, radius_px: Field, order: Field) -> npt.NDArray[np.int64]:
+    """Return which points stay when discs that touch must go, later ones first.
 
     The same as adding them one by one wherever there is room (random sequential adsorption, Feder 1980), but all at
     once: a point stays as soon as it comes before every rival that is still undecided.
 
     Parameters
     ----------
-    random
-        Decides the order.
     points_px, radius_px
         (N, 2) centres and (N,) radii of the discs.
-    first
-        So many points, from the start, come before all others.
+    order
+        (N,) the lower, the earlier.
     """
     count = len(points_px)
     if count < 2:
         return np.arange(count)
-    order = random.random(count)
-    order[:first] -= 1
     pairs = cKDTree(points_px).query_pairs(2 * float(radius_px.max()), output_type="ndarray")
     a, b = pairs[:, 0], pairs[:, 1]
     distance = np.linalg.norm(points_px[a] - points_px[b], axis=1)

@@ -20,7 +20,8 @@ def paint_ring(stains: Stains, rings: Rings, ring: int, origin_px: tuple[int, in
     across = ((np.arange(left, right) + 0.5 - centre[1]) * mpp).astype(np.float32)[None, :]
     outline_um = rings.outline_um(ring, np.arctan2(down, across))
     depth_um = outline_um - np.sqrt(down * down + across * across)
-    start = origin_px[0] + 7919 * ring, origin_px[1] + 104729 * ring
+    shift = (rings.centre_px[ring] * 7).astype(int)  # each ring its own texture, the same in every block
+    start = origin_px[0] + int(shift[0]), origin_px[1] + int(shift[1])
     mottle, grain, cloud = (textures().window(coarse, start)[window] for coarse in (3.0, 1.4, 8.0))
     wall_um = float(rings.wall_um[ring])
     wall, lumen = soft(depth_um / mpp), soft((depth_um - wall_um + 0.7 * mottle) / mpp)

@@ -1,6 +1,6 @@
 """Everything with a lumen: normal glands, tumour glands and vessels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from napari_pathlupi.simulation.anatomy import Anatomy
 from napari_pathlupi.simulation.fields import Field
-from napari_pathlupi.simulation.packing import keep_apart, scatter
+from napari_pathlupi.simulation.packing import Points, keep_apart, scatter
 
 GLAND, TUMOUR_GLAND, VESSEL = 0, 1, 2
 
@@ -29,7 +29,7 @@ class Rings:
         (N, 4) amplitude and phase of the outline's second and third harmonic.
     """
 
-    centre_px: npt.NDArray[np.float64]
+    centre_px: Points
     kind: npt.NDArray[np.int64]
     radius_um: Field
     wall_um: Field
@@ -37,6 +37,10 @@ class Rings:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def pick(self, chosen: npt.NDArray[np.int64]) -> "Rings":
+        """Return some of them."""
+        return Rings(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
     def reach_um(self) -> Field:
@@ -49,7 +53,7 @@ class Rings:
         wave = 1 + second * np.cos(2 * angle + turn2) + third * np.cos(3 * angle + turn3)
         return np.asarray(self.radius_um[ring] * wave, dtype=np.float32)
 
-    def hold(self, points_px: npt.NDArray[np.float64], mpp: float) -> npt.NDArray[np.bool_]:
+    def hold(self, points_px: Points, mpp: float) -> npt.NDArray[np.bool_]:
         """(M,) which points lie inside a ring."""
         if not len(self) or not len(points_px):
             return np.zeros(len(points_px), dtype=np.bool_)
@@ -66,28 +70,29 @@ def place_rings(random: np.random.Generator, anatomy: Anatomy, mpp: float) -> Ri
     inside = anatomy.tissue_um > 40
     stroma = inside & (anatomy.nest_um < -10) & (anatomy.fat_um < -25) & ~anatomy.lobule & ~anatomy.aggregate
     forming = np.clip((anatomy.activities[1] - 0.25) / 0.55, 0, 1) ** 1.5
-    densities = {  # candidates per µm²
-        GLAND: (1 / 450) * (anatomy.lobule & inside),
-        TUMOUR_GLAND: (1 / 250) * forming * (anatomy.epithelium_um > 11),
-        VESSEL: (1 / 60000) * stroma,
+    candidates_per_um2 = {
+        GLAND: (anatomy.lobule & inside) / 450.0,
+        TUMOUR_GLAND: (anatomy.epithelium_um > 11) * forming / 250.0,
+        VESSEL: stroma / 60000.0,
     }
-    sizes = {GLAND: (20.0, 40.0), TUMOUR_GLAND: (13.0, 23.0), VESSEL: (8.0, 22.0)}
-    centres, kinds, radii = [], [], []
-    for number, density in densities.items():
-        points = scatter(random, density, anatomy.um_per_cell)
-        centres.append(points)
-        kinds.append(np.full(len(points), number))
-        radii.append(random.uniform(*sizes[number], len(points)))
-    kind, radius = np.concatenate(kinds), np.concatenate(radii).astype(np.float32)
-    count = len(kind)
-    waves = np.empty((count, 4), dtype=np.float32)
+    parts = [
+        (_draw(stream, kind, scatter(stream, density, anatomy.um_per_cell)), stream)
+        for stream, (kind, density) in zip(random.spawn(3), candidates_per_um2.items(), strict=True)
+    ]
+    order = np.concatenate([stream.random(len(part)) for part, stream in parts])
+    rings = Rings(*(np.concatenate([getattr(part, field.name) for part, _ in parts]) for field in fields(Rings)))
+    gap_um = np.where(rings.kind == GLAND, 5.0, 2.0)
+    return rings.pick(keep_apart(rings.centre_px, (rings.reach_um + gap_um) / mpp, order))
+
+
+def _draw(random: np.random.Generator, kind: int, centres_px: Points) -> Rings:
+    count = len(centres_px)
+    radius_um = {GLAND: (20.0, 40.0), TUMOUR_GLAND: (13.0, 23.0), VESSEL: (8.0, 22.0)}[kind]
+    wall_um = {GLAND: (11.0, 15.0), TUMOUR_GLAND: (8.0, 11.0), VESSEL: (2.2, 3.0)}[kind]
+    waves = np.empty((count, 4))
     waves[:, 0] = random.uniform(0.02, 0.22, count)
-    waves[:, 2] = random.uniform(0.0, np.where(kind == VESSEL, 0.03, 0.11))
+    waves[:, 2] = random.uniform(0.0, 0.03 if kind == VESSEL else 0.11, count)
     waves[:, 1::2] = random.uniform(0, 2 * np.pi, (count, 2))
-    wall = np.select(
-        [kind == GLAND, kind == TUMOUR_GLAND], [random.uniform(11, 15, count), random.uniform(8, 11, count)], 2.5
+    return Rings(
+        centres_px, np.full(count, kind), random.uniform(*radius_um, count), random.uniform(*wall_um, count), waves
     )
-    rings = Rings(np.concatenate(centres), kind, radius, wall.astype(np.float32), waves)
-    gap_um = np.where(kind == GLAND, 5.0, 2.0)
-    kept = keep_apart(random, rings.centre_px, (rings.reach_um + gap_um) / mpp)
-    return Rings(rings.centre_px[kept], kind[kept], radius[kept], rings.wall_um[kept], waves[kept])
