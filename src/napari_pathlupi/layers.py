@@ -1,0 +1,208 @@
+"""Core types -> napari layer tuples ``(data, options, kind)``; no napari and no torch here.
+
+Every layer is placed so that world µm = level-0 px * mpp, with the slide's corner at 0. napari puts the *centre* of
+data pixel 0 at ``translate``, hence the half pixels below. A slide of unknown scale is shown in level-0 pixels.
+
+Every layer carries ``metadata["pathlupi"]``: what it is (``kind``), the fingerprint of its slide and, for a result,
+the run, the model and its digest. Layers are found by it, never by their names.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.core.results import Heatmap, Prediction
+from napari_pathlupi.core.tissue import PEN, TISSUE, TissueMask
+from napari_pathlupi.slides import Slide
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer of: data, options, kind."""
+
+KEY = "pathlupi"
+"""Where a layer's metadata says that it is ours."""
+
+LEGEND = "evidence within this slide, not a diagnosis of the tile"
+"""What the subtype map is, in the words shown with it."""
+
+# matplotlib's inferno without its black end, CC0; alpha rises from nothing so that H&E shows where attention is low
+# (our choice).
+_ATTENTION_RGBA = (
+    (0.258, 0.039, 0.406, 0.0),
+    (0.416, 0.090, 0.433, 0.35),
+    (0.578, 0.148, 0.404, 0.6),
+    (0.736, 0.216, 0.330, 0.8),
+    (0.865, 0.317, 0.226, 0.9),
+    (0.955, 0.454, 0.100, 1.0),
+    (0.988, 0.645, 0.040, 1.0),
+    (0.965, 0.844, 0.273, 1.0),
+)
+_TISSUE_COLOURS: Mapping[int | None, str] = {None: "transparent", 0: "transparent", TISSUE: "#009e73", PEN: "#56b4e9"}
+_REGION_EDGE_UM, _REGION_EDGE_PX = 8.0, 16.0  # seen at every zoom that shows a region (our choice)
+
+
+def slide_layer(slide: Slide) -> LayerTuple:
+    """Return the slide as a lazy RGB pyramid in µm, or in pixels while its scale is unknown."""
+    shared = {"path": str(slide.path), "shape_px0": slide.frame.shape_px0, "slide": slide}
+    options = {
+        "name": slide.path.name,
+        "rgb": True,
+        "multiscale": True,
+        "contrast_limits": (0, 255),
+        "metadata": _ours("slide", slide.fingerprint, shared),
+        **placement(slide.frame.mpp),
+    }
+    return slide.pyramid(), options, "image"
+
+
+def attention_layer(prediction: Prediction, run: str) -> LayerTuple:
+    """Return where the model looked: the percentile of each tile's attention, NaN where it did not look.
+
+    Parameters
+    ----------
+    prediction
+        Partial or whole.
+    run
+        Identity of the run.
+    """
+    options = {
+        "name": versioned_name("Attention", prediction),
+        "colormap": {"colors": np.array(_ATTENTION_RGBA), "name": "pathlupi-attention", "nan_color": (0, 0, 0, 0)},
+        "contrast_limits": (0.0, 1.0),
+        "opacity": 0.7,
+        "blending": "translucent_no_depth",
+        "interpolation2d": "nearest",
+        "metadata": _result("attention", prediction, run),
+        **_raster_placement(prediction),
+    }
+    return attention_raster(prediction).values, options, "image"
+
+
+def subtype_layer(prediction: Prediction, run: str) -> LayerTuple | None:
+    """Return which class each attended tile speaks for, or None where evidence is not per class.
+
+    Tiles with no more attention than an even spread would give stay empty (our choice). ``features`` has one row per
+    class; `LEGEND` says what the map is.
+    """
+    names = prediction.evidence.names
+    if len(names) < 2:
+        return None
+    rows = {row.label: row for row in prediction.answer.rows()}
+    colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    colours |= {i + 1: (rows[name].colour or "grey") if name in rows else "grey" for i, name in enumerate(names)}
+    options = {
+        "name": versioned_name("Subtypes", prediction),
+        "colormap": colours,
+        "features": subtype_features(prediction),
+        "opacity": 0.6,
+        "visible": False,
+        "blending": "translucent_no_depth",
+        "metadata": _result("subtypes", prediction, run, {"legend": LEGEND}),
+        **_raster_placement(prediction),
+    }
+    return subtype_raster(prediction), options, "labels"
+
+
+def tissue_layer(mask: TissueMask, fingerprint: str, mpp: Mpp) -> LayerTuple:
+    """Return what was taken for tissue and for pen marks."""
+    options = {
+        "name": "Tissue",
+        "colormap": dict(_TISSUE_COLOURS),
+        "features": pd.DataFrame({"index": np.arange(len(mask.names)), "class": mask.names}),
+        "opacity": 0.4,
+        "visible": False,
+        "blending": "translucent_no_depth",
+        "metadata": _ours("tissue", fingerprint, {}),
+        **placement(mpp, mask.step_px0),
+    }
+    return mask.classes.copy(), options, "labels"
+
+
+def regions_layer(fingerprint: str, mpp: Mpp | None) -> LayerTuple:
+    """Return an empty layer for a person's regions; its data coordinates are level-0 pixels (y, x)."""
+    options = {
+        "name": "Regions",
+        "ndim": 2,
+        "features": pd.DataFrame({"name": pd.Series(dtype=object), "class": pd.Series(dtype=object)}),
+        "feature_defaults": {"name": "", "class": "Region"},
+        "edge_color": "#009e73",
+        "face_color": [0.0, 0.0, 0.0, 0.0],
+        "edge_width": _REGION_EDGE_UM / mpp.mean if mpp else _REGION_EDGE_PX,
+        "metadata": _ours("regions", fingerprint, {}),
+        **placement(mpp),
+        "translate": (0.0, 0.0),
+    }
+    return None, options, "shapes"
+
+
+def placement(mpp: Mpp | None, step_px0: tuple[float, float] = (1.0, 1.0)) -> dict[str, Any]:
+    """Return napari's scale, translate, units and axis labels for a raster that begins at the slide's corner.
+
+    Parameters
+    ----------
+    mpp
+        Size of a level-0 pixel; None shows the slide in pixels.
+    step_px0
+        Height and width of a cell of the raster in level-0 pixels.
+    """
+    size = (mpp.y, mpp.x) if mpp else (1.0, 1.0)
+    scale = step_px0[0] * size[0], step_px0[1] * size[1]
+    unit = "um" if mpp else "pixel"
+    return {
+        "scale": scale,
+        "translate": (scale[0] / 2, scale[1] / 2),
+        "units": (unit, unit),
+        "axis_labels": ("y", "x"),
+    }
+
+
+def attention_raster(prediction: Prediction) -> Heatmap:
+    """Return the percentile of attention, 0 to 1, on the raster of the grid."""
+    return prediction.grid.raster(prediction.percentile, "percentile of attention among the tiles read")
+
+
+def subtype_raster(prediction: Prediction) -> npt.NDArray[np.uint8]:
+    """Return 1 + the class with most evidence for each tile with more attention than an even spread; 0 elsewhere."""
+    picture = np.zeros(prediction.grid.raster_shape, dtype=np.uint8)
+    attended = np.nan_to_num(prediction.times_uniform) > 1
+    rows, columns = prediction.grid.cells[attended].T
+    picture[rows, columns] = np.argmax(prediction.evidence.values[attended], axis=1) + 1
+    return picture
+
+
+def subtype_features(prediction: Prediction) -> pd.DataFrame:
+    """Return one row per class of the subtype map: its index there, its share of the slide's answer, its tiles."""
+    names = prediction.evidence.names
+    texts = {row.label: row.text for row in prediction.answer.rows()}
+    counts = np.bincount(subtype_raster(prediction).ravel(), minlength=len(names) + 1)[1:]
+    return pd.DataFrame(
+        {
+            "index": np.arange(len(names) + 1),
+            "class": ["none", *names],
+            "slide": ["", *(texts.get(name, "") for name in names)],
+            "tiles": [0, *(int(count) for count in counts)],
+            "note": ["", *[LEGEND] * len(names)],
+        }
+    )
+
+
+def versioned_name(what: str, prediction: Prediction) -> str:
+    """Return a layer name that tells runs apart: "Attention · Demo model · 14:02"."""
+    return f"{what} · {prediction.provenance.model} · {prediction.provenance.clock}"
+
+
+def _raster_placement(prediction: Prediction) -> dict[str, Any]:
+    return placement(prediction.grid.slide_mpp, prediction.grid.stride_px0)
+
+
+def _result(kind: str, prediction: Prediction, run: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    source = prediction.provenance
+    told = {"run": run, "model": source.model, "model_digest": source.model_digest, "created": source.created}
+    return _ours(kind, source.fingerprint, told | dict(more or {}))
+
+
+def _ours(kind: str, fingerprint: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    return {KEY: {"version": 1, "kind": kind, "fingerprint": fingerprint, **more}}

@@ -1,0 +1,106 @@
+"""Where the model looked: which map, how opaque, from which percentile on, and what is under the cursor."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QWidget
+from superqt import QLabeledDoubleRangeSlider, QLabeledDoubleSlider
+
+from napari_pathlupi.layers import LEGEND
+from napari_pathlupi.runs import Run
+from napari_pathlupi.widgets._parts import choice, column, row, sentence, small, title
+from napari_pathlupi.widgets._viewer import facts_of
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+_KINDS = {"attention": "Attention, percentile", "subtypes": "Subtype of each tile"}
+_EXPLAINED = {
+    "attention": "percentile: share of the tiles read that got no more attention",
+    "subtypes": LEGEND,
+}
+
+
+class MapView(QWidget):
+    """Steers the layers of one run; they are asked for each time, since a user may delete them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: Sequence[Layer] = ()
+        self.kind = choice(self._choose)
+        self.kind.addItems(list(_KINDS.values()))
+        self.opacity = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 1)
+        self.opacity.setValue(0.7)
+        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
+        self.range.setRange(0, 1)
+        self.range.setValue((0.0, 1.0))
+        self.range.setHandleLabelPosition(QLabeledDoubleRangeSlider.LabelPosition.NoLabel)
+        self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.LabelIsValue)
+        self.range.setToolTip("Tiles below the lower percentile vanish; from the upper one on the colour is full")
+        self.explained, self.here = sentence(), small()
+        self.opacity.valueChanged.connect(self._paint)
+        self.range.valueChanged.connect(self._paint)
+        shown = row(title("Show"), self.kind)
+        opacity = row(_wide("Opacity"), self.opacity)
+        band = row(_wide("Percentile"), self.range)
+        column(shown, opacity, band, self.here, self.explained, into=self)
+        self._explain()
+
+    @property
+    def shown(self) -> str:
+        """Kind of the layer that is steered."""
+        return tuple(_KINDS)[int(self.kind.currentIndex())]
+
+    def steer(self, layers: Sequence["Layer"]) -> None:
+        """Steer these layers from now on."""
+        self._layers = layers
+        self.setEnabled(bool(layers))
+        if any(facts_of(layer)["kind"] == self.shown for layer in layers):
+            self._paint()
+
+    def _choose(self, _: int) -> None:
+        for layer in self._layers:
+            layer.visible = facts_of(layer)["kind"] == self.shown
+        self._explain()
+        self._paint()
+
+    def _explain(self) -> None:
+        self.explained.setText(_EXPLAINED[self.shown])
+        self.range.setEnabled(self.shown == "attention")
+
+    def _paint(self) -> None:
+        for layer in self._layers:
+            if facts_of(layer)["kind"] != self.shown:
+                continue
+            layer.opacity = self.opacity.value()
+            low, high = self.range.value()
+            if self.shown == "attention" and low < high:
+                layer.contrast_limits = (low, high)
+
+    def tell(self, run: Run, cell: tuple[int, int] | None) -> None:
+        """Show what the model made of the tile under the cursor."""
+        self.here.setText(cell_words(run, cell) if cell else "")
+
+
+def cell_words(run: Run, cell: tuple[int, int]) -> str:
+    """Return "here: 97th percentile · 3.1× uniform · Demo B", or that there is no tile."""
+    prediction = run.prediction
+    found = np.flatnonzero((prediction.grid.cells == cell).all(axis=1))
+    if not len(found) or not prediction.read[found[0]]:
+        return "here: not looked at"
+    index = found[0]
+    words = (
+        f"here: percentile {100 * prediction.percentile[index]:.0f} · {prediction.times_uniform[index]:.1f}× uniform"
+    )
+    names = prediction.evidence.names
+    best = f" · speaks for {names[int(np.argmax(prediction.evidence.values[index]))]}" if len(names) > 1 else ""
+    return words + best
+
+
+def _wide(words: str) -> QLabel:
+    label = QLabel(words)
+    label.setFixedWidth(72)
+    return label

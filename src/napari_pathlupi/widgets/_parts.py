@@ -1,0 +1,115 @@
+"""Small pieces that the sections of the panel are made of."""
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+GREY = "#8a8a8a"
+_TAKES_ROOM = (QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+_AMBER = "#e69f00"
+
+
+def column(*rows: QWidget | QHBoxLayout | QVBoxLayout, into: QWidget | None = None, margin: int = 0) -> QVBoxLayout:
+    """Return the rows one below the other, laid out in a widget if one is given."""
+    return _fill(QVBoxLayout(into) if into else QVBoxLayout(), rows, margin)
+
+
+def row(*cells: QWidget) -> QHBoxLayout:
+    """Return the widgets side by side; labels and drop-downs take the room that buttons leave."""
+    layout = _fill(QHBoxLayout(), cells, 0)
+    for cell in cells:
+        layout.setStretchFactor(cell, int(cell.sizePolicy().horizontalPolicy() in _TAKES_ROOM))
+    return layout
+
+
+def _fill(
+    layout: QHBoxLayout | QVBoxLayout, parts: tuple[QWidget | QHBoxLayout | QVBoxLayout, ...], margin: int
+) -> QVBoxLayout:
+    layout.setContentsMargins(margin, margin, margin, margin)
+    layout.setSpacing(4)
+    for part in parts:
+        (layout.addWidget if isinstance(part, QWidget) else layout.addLayout)(part)
+    return layout
+
+
+def title(words: str) -> QLabel:
+    """Return a label of fixed width before a choice."""
+    label = QLabel(words)
+    label.setFixedWidth(46)
+    return label
+
+
+def sentence(words: str = "") -> QLabel:
+    """Return a label that wraps and whose text can be copied."""
+    label = QLabel(words)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def small(words: str = "") -> QElidingLabel:
+    """Return a line of secondary text, cut with dots where it is too long and whole on hover."""
+    label = QElidingLabel(words)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def warn(label: QLabel, on: bool) -> None:
+    """Mark a sentence as one about something that is in the way, or not."""
+    label.setStyleSheet(f"border-left: 4px solid {_AMBER}; padding-left: 6px;" if on else "")
+
+
+def button(words: str, call: Callable[[], object], tip: str = "") -> QPushButton:
+    """Return a button."""
+    made = QPushButton(words)
+    made.clicked.connect(lambda: call())
+    made.setToolTip(tip)
+    return made
+
+
+def choice(call: Callable[[int], object]) -> QComboBox:
+    """Return a drop-down that shortens its entries rather than widen the panel; a person's choice calls back."""
+    made = QComboBox()
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(8)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    made.activated.connect(call)
+    return made
+
+
+class Fold(QWidget):
+    """A section that folds: a heading to click, and what it is about."""
+
+    def __init__(self, words: str, view: QWidget) -> None:
+        super().__init__()
+        self.heading = QToolButton(text=words, checkable=True, checked=True)
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setStyleSheet("QToolButton { border: none; font-weight: bold; background: transparent; }")
+        self.heading.toggled.connect(view.setVisible)
+        self.heading.toggled.connect(self._point)
+        self._point(True)
+        column(rule(), self.heading, view, into=self)
+
+    def _point(self, unfolded: bool) -> None:
+        self.heading.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
+
+
+def rule() -> QFrame:
+    """Return a thin line."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

@@ -1,0 +1,77 @@
+"""napari's way in: files -> slide layers. Cheap to import and to ask; torch and napari stay out until needed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Layers = list[tuple[Any, ...]]
+
+NOTHING: Layers = [(None,)]
+"""What napari takes for "read, but there is no layer"."""
+
+FLAT_AT_LEAST_PX = 50_000_000
+"""Flat pictures are claimed only above this size: smaller ones any reader opens as well (50 megapixels, our choice)."""
+
+_ANYONES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], Layers] | None:
+    """Return `read` when all files are slides, None otherwise; looks at their index only and never raises.
+
+    Slide formats are claimed by their ending, so that a damaged one is reported here in one sentence. TIFF files of
+    any kind are claimed when they are tiled or have a pyramid; flat TIFF, PNG and JPEG only above `FLAT_AT_LEAST_PX`.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    return read if paths and all(_is_ours(Path(one)) for one in paths) else None
+
+
+def read(path: str | Sequence[str]) -> Layers:
+    """Return one lazy layer per slide; what cannot be opened is told in a notification and gives no layer."""
+    from napari.utils.notifications import show_error
+
+    from napari_pathlupi.errors import PathlupiError
+    from napari_pathlupi.layers import slide_layer
+    from napari_pathlupi.slides import open_slide
+
+    opened: Layers = []
+    for one in [path] if isinstance(path, str) else path:
+        try:
+            opened.append(slide_layer(open_slide(one)))
+        except PathlupiError as error:
+            show_error(str(error))
+    return opened or NOTHING
+
+
+def _is_ours(path: Path) -> bool:
+    from napari_pathlupi.catalogue import formats
+
+    suffix = path.suffix.lower()
+    known = [formats[name] for name in formats if suffix in formats[name].suffixes]
+    if not known or not path.is_file():
+        return False
+    try:
+        if suffix in _ANYONES:
+            return _tiff_is_ours(path)
+        return not all(one.whole_only for one in known) or _picture_px(path) >= FLAT_AT_LEAST_PX
+    except Exception:  # noqa: BLE001  a reader that raises keeps every other reader from its turn
+        return False
+
+
+def _tiff_is_ours(path: Path) -> bool:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        flat = not page.is_tiled and len(tiff.series[0].levels) == 1
+        return not flat or page.imagewidth * page.imagelength >= FLAT_AT_LEAST_PX
+
+
+def _picture_px(path: Path) -> int:
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    if path.suffix.lower() == ".png":
+        return int.from_bytes(head[16:20]) * int.from_bytes(head[20:24])
+    import simplejpeg
+
+    height, width, *_ = simplejpeg.decode_jpeg_header(head)
+    return int(height * width)

@@ -1,0 +1,108 @@
+"""What a person drew, and what was predicted so far, as tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.core.regions import AnnotatedRegion
+from napari_pathlupi.runs import Run
+from napari_pathlupi.widgets._parts import button, column, row, sentence, warn
+
+_ROW_PX, _MOST_ROWS = 24, 5
+
+
+class Table(QTableWidget):
+    """A small table to read and to choose a row of; as high as what it holds."""
+
+    def __init__(self, *headings: str) -> None:
+        super().__init__(0, len(headings))
+        self.setHorizontalHeaderLabels(headings)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(_ROW_PX)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.horizontalHeader().setSectionResizeMode(len(headings) - 1, QHeaderView.ResizeMode.Stretch)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.show_rows([])
+
+    def show_rows(self, rows: Sequence[Sequence[str]]) -> None:
+        """Show these cells."""
+        self.setRowCount(len(rows))
+        for i, cells in enumerate(rows):
+            for j, words in enumerate(cells):
+                item = QTableWidgetItem(words)
+                item.setToolTip(words)
+                self.setItem(i, j, item)
+        height = self.horizontalHeader().sizeHint().height() + _ROW_PX * min(max(len(rows), 1), _MOST_ROWS) + 4
+        self.setFixedHeight(height)
+
+
+class RegionsView(QWidget):
+    """Lists regions and starts drawing one."""
+
+    draw_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = Table("Region", "Area", "Attention, mean percentile")
+        self.draw = button("Draw region", self.draw_asked.emit, "Click corner by corner, Esc or double click to end")
+        column(self.table, row(self.draw), into=self)
+
+    def show_regions(self, regions: Sequence[AnnotatedRegion], mpp: Mpp | None, run: Run | None) -> None:
+        """Show regions with their area and the attention that the run gave them."""
+        self.table.show_rows([region_words(region, mpp, run) for region in regions])
+
+
+def region_words(region: AnnotatedRegion, mpp: Mpp | None, run: Run | None) -> tuple[str, str, str]:
+    """Return name, area and mean attention percentile of a region as words."""
+    name = region.name or region.classification
+    area = f"{region.area_um2(mpp) / 1e6:.3g} mm²" if mpp else "scale unknown"
+    if run is None:
+        return name, area, "not predicted yet"
+    attention = attention_in(region, run)
+    return name, area, "not looked at" if np.isnan(attention) else f"{100 * attention:.0f}"
+
+
+def attention_in(region: AnnotatedRegion, run: Run) -> float:
+    """Return the mean attention percentile, 0 to 1, of the tiles whose centre lies in a region; NaN for none."""
+    prediction = run.prediction
+    centres = prediction.grid.origins_px0 + np.array(prediction.grid.side_px0) / 2
+    inside = shapely.contains_xy(region.geometry, centres[:, 1], centres[:, 0]) & prediction.read
+    return float(prediction.percentile[inside].mean()) if inside.any() else float("nan")
+
+
+class RunsView(QWidget):
+    """Lists the predictions of this session, newest first, and asks to export one."""
+
+    chosen = Signal(int)
+    """Index of a run in the order they were made."""
+    export_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = Table("At", "Answer", "Where", "Slide")
+        self.table.cellClicked.connect(lambda row, _: self.chosen.emit(self.table.rowCount() - 1 - row))
+        self.export = button("Export…", self.export_asked.emit, "Regions for QuPath, tables, attention map and report")
+        self.said = sentence()
+        self.said.hide()
+        column(self.table, row(self.export), self.said, into=self)
+
+    def say(self, words: str, *, warning: bool = False) -> None:
+        """Say what came of an export."""
+        self.said.setText(words)
+        self.said.show()
+        warn(self.said, warning)
+
+    def show_runs(self, runs: Sequence[Run], current: Run | None) -> None:
+        """Show runs and mark the one that the panel is about."""
+        self.table.show_rows(
+            [(run.time, run.answer, run.extent, run.prediction.provenance.slide_name) for run in reversed(runs)]
+        )
+        for index, run in enumerate(reversed(runs)):
+            if run is current:
+                self.table.selectRow(index)

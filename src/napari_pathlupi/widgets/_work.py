@@ -1,0 +1,91 @@
+"""Long work in a thread of napari's, its errors told as results.
+
+napari drops a RuntimeError that leaves a generator worker without any signal, and shows every other error with its
+trace. So what a user can be told comes back as a `PathlupiError`, a RuntimeError becomes one, and only a fault of ours
+goes napari's way.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+
+from napari_pathlupi.core.progress import Progress, Steps
+from napari_pathlupi.errors import Cancelled, InferenceError, PathlupiError
+
+
+class Work(QObject):
+    """One piece of work in the background; its signals arrive in the window's thread.
+
+    It lives until it has ended, whatever becomes of the widget that started it.
+
+    Parameters
+    ----------
+    steps
+        Makes the generator; it is made and run in the thread.
+    name
+        What napari calls it when asked to close meanwhile.
+    """
+
+    progressed = Signal(object)
+    """A `napari_pathlupi.core.progress.Progress`."""
+    ended = Signal(object)
+    """The result, or a `PathlupiError`."""
+
+    _going_on: ClassVar[set["Work"]] = set()
+
+    def __init__(self, steps: Callable[[], Steps[Any]], name: str) -> None:
+        super().__init__()
+        self._going_on.add(self)
+        self._worker = create_worker(_Named(_told, steps, name=name), _ignore_errors=True)
+        self._worker.yielded.connect(self.progressed)
+        self._worker.returned.connect(self._end)
+        self._worker.aborted.connect(self._aborted)
+        self._worker.errored.connect(self._fault)
+        self._worker.start()
+
+    def _end(self, outcome: Any) -> None:
+        self._going_on.discard(self)
+        self.ended.emit(outcome)
+        self.deleteLater()
+
+    def _aborted(self) -> None:
+        self._end(Cancelled("Stopped because the window was closed."))
+
+    def _fault(self, error: Exception) -> None:
+        self._end(InferenceError(f"Something in the program failed ({type(error).__name__}: {error})."))
+
+
+class _Named(partial[Any]):
+    """A call that napari's list of tasks shows by a name for people."""
+
+    name: str
+
+    def __new__(cls, call: Callable[..., Any], *args: Any, name: str) -> "_Named":
+        self = super().__new__(cls, call, *args)
+        self.name = name
+        return self
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _told(steps: Callable[[], Steps[Any]]) -> Steps[Any]:
+    try:
+        return (yield from steps())
+    except PathlupiError as error:
+        return error
+    except RuntimeError as error:
+        return InferenceError(f"The device or the network failed: {error}")
+
+
+def at_once(call: Callable[[], Any]) -> Callable[[], Steps[Any]]:
+    """Return work of a single step."""
+
+    def steps() -> Steps[Any]:
+        yield Progress("Starting", 0, 0)
+        return call()
+
+    return steps

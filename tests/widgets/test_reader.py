@@ -1,0 +1,117 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Image, Layer
+
+from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.widgets import _reader
+from napari_pathlupi.widgets._reader import NOTHING, get_reader, read
+
+WITHOUT_TORCH = """
+import sys
+from napari_pathlupi.widgets._reader import get_reader
+read = get_reader(sys.argv[1])
+assert read is not None
+read(sys.argv[1])
+heavy = {"torch", "napari.viewer", "qtpy"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def flat(folder: Path, name: str, side: int = 64) -> str:
+    tifffile.imwrite(folder / name, np.zeros((side, side, 3), np.uint8), photometric="rgb")
+    return str(folder / name)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    sentences: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", sentences.append)
+    return sentences
+
+
+def test_reading_a_slide_loads_neither_torch_nor_a_window(addressed_slide: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(addressed_slide)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_slide_becomes_a_pyramid_in_um(addressed_slide: Path) -> None:
+    (made,) = read(str(addressed_slide))
+    layer = Layer.create(*made)
+    assert isinstance(layer, Image)
+    assert layer.multiscale and layer.rgb
+    assert layer.scale == pytest.approx((0.25, 0.25))
+    assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
+    assert layer.axis_labels == ("y", "x")
+    assert np.allclose(layer.data_to_world((-0.5, -0.5)), 0)
+    assert layer.metadata["pathlupi"]["kind"] == "slide"
+    assert max(layer.data[-1].shape) <= 1024
+
+
+def test_tiled_tiff_is_claimed_and_flat_tiff_is_left_to_others(tmp_path: Path) -> None:
+    tiled = tmp_path / "tiled.tif"
+    tifffile.imwrite(tiled, np.zeros((64, 64, 3), np.uint8), photometric="rgb", tile=(32, 32))
+    assert get_reader(str(tiled)) is not None
+    assert get_reader(flat(tmp_path, "flat.tif")) is None
+
+
+def test_a_flat_picture_is_claimed_only_when_it_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = flat(tmp_path, "flat.tif")
+    monkeypatch.setattr(_reader, "FLAT_AT_LEAST_PX", 64 * 64)
+    assert get_reader(path) is not None
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.jpg"])
+def test_the_size_of_a_picture_is_read_from_its_head(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import imageio.v3 as imageio
+
+    path = tmp_path / name
+    imageio.imwrite(path, np.zeros((40, 50, 3), np.uint8))
+    assert get_reader(str(path)) is None
+    monkeypatch.setattr(_reader, "FLAT_AT_LEAST_PX", 40 * 50)
+    assert get_reader(str(path)) is not None
+
+
+@pytest.mark.parametrize("name", ["none.svs", "notes.txt", "broken.tif", "broken.png", "broken.jpg", "folder.svs"])
+def test_what_is_no_slide_is_declined_without_an_error(name: str, tmp_path: Path) -> None:
+    if name.startswith("broken"):
+        (tmp_path / name).write_bytes(b"not a picture")
+    if name.startswith("folder"):
+        (tmp_path / name).mkdir()
+    assert get_reader(str(tmp_path / name)) is None
+    assert get_reader([]) is None
+
+
+def test_a_damaged_slide_is_one_sentence_and_no_layer(shared_data: Path, said: list[str]) -> None:
+    path = str(shared_data / "wsi/broken.svs")
+    read_it = get_reader(path)
+    assert read_it is not None
+    assert read_it(path) == NOTHING
+    assert len(said) == 1 and "broken.svs" in said[0]
+
+
+def test_a_good_slide_opens_beside_a_bad_one(addressed_slide: Path, tmp_path: Path, said: list[str]) -> None:
+    bad = tmp_path / "bad.svs"
+    bad.touch()
+    made = read([str(bad), str(addressed_slide)])
+    assert [options["name"] for _, options, _ in made] == ["addressed.svs"]
+    assert len(said) == 1
+
+
+def test_real_slides_are_claimed(shared_data: Path) -> None:
+    for name in ("CMU-1-Small-Region.svs", "test3-DAPI-2-(387).ndpi"):
+        assert get_reader(str(shared_data / "wsi" / name)) is not None
+
+
+def test_a_stated_scale_says_who_stated_it(addressed_slide: Path) -> None:
+    from napari_pathlupi.slides import open_slide
+
+    assert open_slide(addressed_slide, mpp=0.5).frame.mpp == Mpp(0.5, 0.5, "stated by the user")
