@@ -1,0 +1,103 @@
+"""The command line: whole results or one sentence."""
+
+import json
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from addressed import write_pyramid
+from napari_pathlupi.cli import main
+from napari_pathlupi.core.settings import field_texts
+from napari_pathlupi.simulation.config import SimulationConfig
+from napari_pathlupi.workflows.predict import PredictConfig
+
+
+def test_info_says_scale_and_source(addressed_slide: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(addressed_slide)]) == 0
+    said = capsys.readouterr().out
+    assert "0.25 × 0.25 µm/px (Aperio header)" in said
+    assert "level 2" in said
+
+
+def test_predict_on_a_real_slide_with_no_further_option(shared_data: Path, tmp_path: Path, capsys) -> None:
+    assert main(["predict", str(shared_data / "wsi/CMU-1-Small-Region.svs"), "-o", str(tmp_path)]) == 0
+    answer = json.loads((tmp_path / "CMU-1-Small-Region.json").read_text())
+    assert answer["reference_check"]["supported"] is False  # a model of simulated slides must say so of a real one
+    assert "not supported" in capsys.readouterr().out
+    geojson = json.loads((tmp_path / "CMU-1-Small-Region.geojson").read_text())
+    assert geojson["type"] == "FeatureCollection"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("wsi/test3-DAPI-2-(387).ndpi", "looks like fluorescence"),
+        ("wsi/broken.svs", "no TIFF file"),
+        ("wsi/kidney-48-5_flat.tif", "does not say how large a pixel is"),
+        ("wsi/absent.svs", "there is no file"),
+        ("wsi", "is a folder"),
+    ],
+)
+def test_what_cannot_be_predicted_is_told_in_one_sentence(
+    shared_data: Path, tmp_path: Path, capsys, name: str, words: str
+) -> None:
+    assert main(["predict", str(shared_data / name), "-o", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_model_is_not_used(tmp_path: Path, capsys) -> None:
+    from napari_pathlupi.bundle import load_bundle
+
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in load_bundle("demo").folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    weights = bytearray((folder / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "weights.safetensors").write_bytes(weights)
+    slide = write_pyramid(tmp_path / "glass.svs", [np.full((600, 600, 3), 243, np.uint8)])
+    assert main(["predict", str(slide), "-o", str(tmp_path / "out"), "--model", str(folder)]) == 2
+    assert "weights.safetensors" in capsys.readouterr().err
+
+
+def test_an_unknown_model_suggests_the_nearest(addressed_slide: Path, tmp_path: Path, capsys) -> None:
+    assert main(["predict", str(addressed_slide), "-o", str(tmp_path), "--model", "dmo"]) == 2
+    assert "demo" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere"
+)
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(addressed_slide, tmp_path, capsys) -> None:
+    tmp_path.chmod(0o500)
+    assert main(["predict", str(addressed_slide), "-o", str(tmp_path / "out")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+
+
+def test_a_file_where_a_folder_should_be_is_told(addressed_slide: Path, capsys) -> None:
+    assert main(["predict", str(addressed_slide), "-o", str(addressed_slide)]) == 2
+    assert "nothing can be written to" in capsys.readouterr().err
+
+
+def test_no_command_prints_the_help(capsys) -> None:
+    assert main([]) == 2
+    assert "predict" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("config", [PredictConfig, SimulationConfig])
+def test_every_setting_is_explained_in_one_place(config: type) -> None:
+    assert all(field_texts(config)[field.name] for field in fields(config))
+
+
+def test_flags_become_settings(tmp_path: Path, capsys) -> None:
+    arguments = ["simulate", "-o", str(tmp_path / "c"), "--cases", "0"]
+    assert main(arguments) == 2
+    assert "cases cannot be simulated" in capsys.readouterr().err
