@@ -86,7 +86,7 @@ def test_a_stroke_of_the_pen_is_its_own_class(ink, ground):
     mask = found(picture)
     assert (mask.classes[truth] == PEN).mean() > 0.9
     assert agreement(mask.classes == PEN, truth) > 0.6
-    near = ndimage.binary_dilation(truth, iterations=25)
+    near = ndimage.binary_dilation(truth, iterations=8)
     np.testing.assert_array_equal(mask.tissue[~near], untouched[~near])
     assert (mask.tissue & ~untouched).sum() == 0
 

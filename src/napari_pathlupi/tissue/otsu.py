@@ -126,21 +126,28 @@ def _colour_and_ink(overview: Picture) -> tuple[Plane, Flags, Flags]:
         red, green, blue = (table[overview[rows, :, channel], channel] for channel in range(3))
         strongest, weakest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
         np.subtract(strongest, weakest, out=colour[rows])
-        sure[rows] = (red > 1.05 * green + 0.02) | (green > 0.4) & (blue > 0.75 * green) & (blue < 1.15 * green)
-        pink = (red < 0.25 * green) & (blue > 0.62 * green)
-        cold = (red > green) & (red > 0.06)
-        faint[rows] = cold | (green > 0.12) & (pink | (blue > 0.72 * green))
+        cold, pink, grey = red > green, (red < 0.25 * green) & (blue > 0.62 * green), weakest > 0.58 * strongest
+        flat = (blue > 0.75 * green) & (blue < 1.15 * green)
+        sure[rows] = (red > 0.15) & (red > 1.02 * green) | (green > 0.35) & flat
+        faint[rows] = (red > 0.06) & cold | (green > 0.12) & (pink | grey)
     return colour, sure, faint
 
 
 def _strokes(sure: Flags, faint: Flags, mpp: float) -> Flags:
-    """Pen: where ink is sure over 80 µm, the fainter ink within 160 µm of that, and a margin of 16 µm."""
-    solid = ndimage.uniform_filter(sure.astype(np.float32), max(1, round(80 / mpp))) > 0.6
-    solid = _drop_small(solid, 20_000 / mpp**2)
-    if not solid.any():
-        return solid
-    strokes = solid | faint & ndimage.maximum_filter(solid, 2 * round(160 / mpp) + 1)
+    """Pen: solid faint ink within 120 µm of solid sure ink that it touches, from 20,000 µm² on; a margin of 16 µm."""
+    core = _solid(sure, 40 / mpp)
+    if not core.any():
+        return core
+    pieces, _ = ndimage.label(core | _solid(faint, 40 / mpp) & ndimage.maximum_filter(core, 2 * round(120 / mpp) + 1))
+    areas = np.bincount(pieces.ravel())
+    inked = np.bincount(pieces[core], minlength=len(areas)) > 0
+    strokes = (inked & (areas >= 20_000 / mpp**2))[pieces]
     return np.asarray(ndimage.maximum_filter(strokes, 2 * max(1, round(16 / mpp)) + 1))
+
+
+def _solid(flags: Flags, side: float) -> Flags:
+    """Where most of a square around a pixel is set."""
+    return np.asarray(ndimage.uniform_filter(flags.astype(np.float32), max(1, round(side))) > 0.5)
 
 
 def _drop_small(flags: Flags, cells: float) -> Flags:
