@@ -119,7 +119,10 @@ class SlideModel(nn.Module):
         missing = {"features", "outputs", "attention"} - set(golden)
         if missing:
             raise BundleError(f"the golden example of the model {bundle.card.name} lacks {', '.join(sorted(missing))}.")
-        output = self.infer(golden["features"])
+        try:
+            output = self.infer(golden["features"])
+        except MismatchError as error:
+            raise BundleError(f"the golden example of the model {bundle.card.name} is not for it: {error}") from error
         same_shape = (
             output.outputs.shape == golden["outputs"].shape and output.attention.shape == golden["attention"].shape
         )

@@ -4,8 +4,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Float
-from sklearn.covariance import LedoitWolf
-from sklearn.model_selection import KFold
 from torch import Tensor, nn
 
 FOLDS = 10
@@ -46,6 +44,8 @@ class Reference(nn.Module):
         vectors
             (cases, dim) mean standardised tile vectors, at least two cases.
         """
+        from sklearn.model_selection import KFold
+
         mean, whitening = _fitted(vectors)
         self.mean.copy_(torch.from_numpy(mean))
         self.whitening.copy_(torch.from_numpy(whitening))
@@ -58,6 +58,8 @@ class Reference(nn.Module):
 
 def _fitted(vectors: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean, and the inverse of the Cholesky factor of the covariance."""
+    from sklearn.covariance import LedoitWolf
+
     model = LedoitWolf().fit(vectors)
     return model.location_, np.linalg.inv(np.linalg.cholesky(model.covariance_))
 

@@ -159,10 +159,8 @@ def train_steps(
         if not math.isfinite(value):
             raise InferenceError(f"training diverged at step {step} (loss {value}): use a lower learning rate.")
         yield Progress("training", step + 1, total, message=f"loss {value:.3f}")
-    model.eval()
-    means = [model.standardise(torch.from_numpy(bag.mean(axis=0)).to(model.device)) for bag in cases.bags]
-    model.reference_limit = model.reference.fit(torch.stack(means).double().cpu().numpy())
-    return model
+    _refer_to(model, cases.bags)
+    return model.eval()
 
 
 def recipe_of(cases: TrainingCases, config: TrainConfig) -> Recipe:
@@ -191,6 +189,11 @@ def _standardise_on(model: SlideModel, tiles: npt.NDArray[np.float32]) -> None:
     spread[spread < 1e-6] = 1.0  # a feature that never varies
     model.feature_mean.copy_(torch.from_numpy(tiles.mean(axis=0, dtype=np.float64)))
     model.feature_scale.copy_(torch.from_numpy(spread))
+
+
+def _refer_to(model: SlideModel, bags: Sequence[npt.NDArray[np.float32]]) -> None:
+    means = [model.standardise(torch.from_numpy(bag).to(model.device)).mean(dim=0) for bag in bags]
+    model.reference_limit = model.reference.fit(torch.stack(means).double().cpu().numpy())
 
 
 def _rate(progress: float) -> float:

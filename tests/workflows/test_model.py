@@ -1,0 +1,185 @@
+"""What a trained model promises to whoever asks it about a slide."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_pathlupi.bundle import About, CataloguePart, ObjectivePart, PatchEncoderPart, Recipe, save_bundle
+from napari_pathlupi.catalogue import slide_encoders
+from napari_pathlupi.errors import BundleError, InferenceError, MismatchError
+from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
+from napari_pathlupi.workflows.model import EXACT, GRADIENT, SlideModel, save_model
+
+DIM, TILES = 12, 9
+ABOUT = About(
+    name="small",
+    title="Small",
+    description="For tests.",
+    trained_on="nothing",
+    limits="all",
+    licence="BSD-3-Clause",
+    gated=False,
+    source="tests",
+    created="2026-11-21",
+)
+
+
+def a_model(encoder: str = "pathlupi", objective: bool = True) -> SlideModel:
+    torch.manual_seed(0)
+    gene_sets = ObjectivePart(name="reconstruction", targets=("HYPOXIA", "E2F"))
+    recipe = Recipe(
+        patch_encoder=PatchEncoderPart(name="stain-texture", version="1", dim=DIM, tile_px=256, mpp=0.5),
+        slide_encoder=CataloguePart(name=encoder),
+        task=CataloguePart(name="classification", settings={"classes": ["A", "B", "C"]}),
+        objective=gene_sets if objective else None,
+    )
+    model = SlideModel(recipe).eval()
+    model.feature_mean.copy_(torch.linspace(-1, 1, DIM))
+    model.feature_scale.copy_(torch.linspace(0.5, 2, DIM))
+    model.reference_limit = 30.0
+    return model
+
+
+@pytest.fixture
+def features() -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(TILES, DIM)).astype(np.float32)
+
+
+@pytest.mark.parametrize("encoder", list(slide_encoders))
+def test_every_slide_encoder_gives_a_whole_output(encoder, features):
+    output = a_model(encoder).infer(features)
+    assert output.outputs.shape == (3,)
+    assert output.evidence.shape == (TILES, 3)
+    assert output.attention.shape == (TILES,)
+    assert output.attention.sum() == pytest.approx(1, abs=1e-5)
+    assert set(output.activity) == {"HYPOXIA", "E2F"}
+    assert {a.dtype for a in (output.outputs, output.evidence, output.attention)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("encoder", list(slide_encoders))
+def test_exact_evidence_and_bias_are_the_logit(encoder, features):
+    model = a_model(encoder)
+    output = model.infer(features)
+    if output.evidence_method == EXACT:
+        bias = model.head.bias.detach().numpy()
+        np.testing.assert_allclose(output.evidence.sum(axis=0) + bias, output.outputs, atol=1e-5)
+
+
+def test_the_answer_is_what_the_outputs_mean(features):
+    output = a_model().infer(features)
+    assert output.answer.headline == "ABC"[int(output.outputs.argmax())]
+
+
+def test_a_model_without_objective_claims_no_activity(features):
+    assert a_model(objective=False).infer(features).activity == {}
+
+
+def test_evidence_by_gradient_where_there_is_no_exact_share_and_named_so(features):
+    class Squared(SlideEncoder):
+        gives_attention = False
+        width = DIM
+
+        def forward(self, features, real):
+            return Encoded((features**2).sum(dim=1), None)
+
+    model = a_model("mean", objective=False)
+    model.slide_encoder = Squared()
+    output = model.infer(features)
+    assert output.evidence_method == GRADIENT
+    tiles = model.standardise(torch.from_numpy(features))
+    expected = 2 * tiles**2 @ model.head.weight.T  # x · d(x²)/dx
+    np.testing.assert_allclose(output.evidence, expected.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_slide_far_from_the_training_cases_is_not_supported(features):
+    model = a_model()
+    assert model.infer(features).reference.supported
+    assert not model.infer(features + 100).reference.supported
+
+
+@pytest.mark.parametrize(
+    ("shape", "fill", "error"),
+    [
+        ((0, DIM), 0, InferenceError),
+        ((3, DIM), np.nan, InferenceError),
+        ((3, DIM + 1), 0, MismatchError),
+        ((DIM,), 0, MismatchError),
+    ],
+)
+def test_features_it_cannot_read_are_refused_in_a_sentence(shape, fill, error):
+    with pytest.raises(error):
+        a_model().infer(np.full(shape, fill, np.float32))
+
+
+def test_a_failing_network_raises_no_runtime_error(features):
+    model = a_model()
+    model.head = torch.nn.Linear(5, 3)
+    with pytest.raises(InferenceError, match="the network failed on cpu"):
+        model.infer(features)
+
+
+def test_a_saved_model_says_the_same_after_loading(tmp_path, features):
+    model = a_model()
+    bundle = save_model(tmp_path / "small", model, ABOUT, features)
+    again = SlideModel.from_bundle(bundle)
+    for bag in (features, features[:1], 2 * features):
+        before, after = model.infer(bag), again.infer(bag)
+        np.testing.assert_allclose(after.outputs, before.outputs, atol=1e-6)
+        np.testing.assert_allclose(after.attention, before.attention, atol=1e-7)
+        assert after.activity == pytest.approx(before.activity)
+        assert after.reference == before.reference
+
+
+def test_a_model_that_does_not_reproduce_its_golden_example_is_not_used(tmp_path, features):
+    bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
+    moved = dict(bundle.golden) | {"outputs": bundle.golden["outputs"] + np.float32(0.31)}
+    altered = save_bundle(tmp_path / "altered", bundle.card, bundle.tensors, moved)
+    with pytest.raises(BundleError, match=r"its own golden example \(difference 0.31\): it is not used"):
+        SlideModel.from_bundle(altered)
+
+
+@pytest.mark.parametrize(
+    "golden",
+    [{}, {"features": np.zeros((2, DIM), np.float32)}],
+    ids=["empty", "without outputs"],
+)
+def test_an_incomplete_golden_example_is_named(tmp_path, features, golden):
+    bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
+    altered = save_bundle(tmp_path / "altered", bundle.card, bundle.tensors, golden)
+    with pytest.raises(BundleError, match=r"golden example .* lacks"):
+        SlideModel.from_bundle(altered)
+
+
+def test_a_golden_example_of_other_shapes_is_refused(tmp_path, features):
+    bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
+    for change in ({"outputs": np.zeros(1, np.float32)}, {"features": np.zeros((2, 3), np.float32)}):
+        altered = save_bundle(tmp_path / "altered", bundle.card, bundle.tensors, dict(bundle.golden) | change, True)
+        with pytest.raises(BundleError, match="golden example"):
+            SlideModel.from_bundle(altered)
+
+
+def test_weights_that_do_not_fit_the_card_are_refused(tmp_path, features):
+    bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
+    fewer = {name: values for name, values in bundle.tensors.items() if name != "head.bias"}
+    altered = save_bundle(tmp_path / "altered", bundle.card, fewer, bundle.golden)
+    with pytest.raises(BundleError, match="do not fit its card"):
+        SlideModel.from_bundle(altered)
+
+
+@pytest.mark.parametrize("part", [{"name": "nonesuch"}, {"name": "mean", "settings": {"heads": 3}}])
+def test_a_card_of_a_newer_version_is_refused(tmp_path, features, part):
+    bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
+    card = bundle.card.model_copy(update={"slide_encoder": CataloguePart(**part)})
+    altered = save_bundle(tmp_path / "altered", card, bundle.tensors, bundle.golden)
+    with pytest.raises(BundleError, match="cannot be built"):
+        SlideModel.from_bundle(altered)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_output(tmp_path, features):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
+    on_cpu, on_gpu = (SlideModel.from_bundle(bundle, device).infer(features) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(on_gpu.outputs, on_cpu.outputs, atol=1e-4)
+    np.testing.assert_allclose(on_gpu.attention, on_cpu.attention, atol=1e-5)
