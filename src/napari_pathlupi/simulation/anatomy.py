@@ -157,7 +157,10 @@ def _activities(random: np.random.Generator, case: Case, nest_um: Field, um_per_
 
 def _necrosis_um(random: np.random.Generator, nest_um: Field, hypoxia: Field, um_per_cell: float) -> Field:
     depth_um = nest_um + 12 * smooth_noise(random, (nest_um.shape[0], nest_um.shape[1]), 40 / um_per_cell)
-    return signed_distance_um((hypoxia > 0.3) & (depth_um > 115 - 110 * hypoxia), um_per_cell)
+    labels, count = ndimage.label(nest_um > 0)
+    deepest_um = np.asarray(ndimage.maximum(nest_um, labels, np.arange(count + 1)))[labels]
+    alive_um = np.maximum(115 - 110 * hypoxia, (0.85 - 0.65 * hypoxia) * deepest_um)
+    return signed_distance_um((hypoxia > 0.3) & (depth_um > alive_um), um_per_cell)
 
 
 def _fibre(random: np.random.Generator, shape: tuple[int, int], um_per_cell: float) -> Field:

@@ -138,10 +138,7 @@ def write_slide_steps(path: Path, render: Render, layout: SlideLayout, cancel: C
     partial = path.with_name(f".{path.name}.part")
     try:
         with ExitStack() as stack:
-            levels = [
-                _Level(layout, shape, stack.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)))
-                for shape in layout.levels_px()
-            ]
+            levels = [_open_level(layout, shape, stack) for shape in layout.levels_px()]
             smallest: list[Picture] = []
             for top in range(0, height, layout.tile_px):
                 if cancel:
@@ -155,6 +152,10 @@ def write_slide_steps(path: Path, render: Render, layout: SlideLayout, cancel: C
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _open_level(layout: SlideLayout, shape_px: tuple[int, int], stack: ExitStack) -> _Level:
+    return _Level(layout, shape_px, stack.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)))
 
 
 def _grow(levels: list[_Level], rows: Picture, smallest: list[Picture]) -> None:
