@@ -41,7 +41,6 @@ _ATTENTION_RGBA = (
     (0.965, 0.844, 0.273, 1.0),
 )
 _TISSUE_COLOURS: Mapping[int | None, str] = {None: "transparent", 0: "transparent", TISSUE: "#009e73", PEN: "#56b4e9"}
-_REGION_EDGE_UM, _REGION_EDGE_PX = 8.0, 16.0  # seen at every zoom that shows a region (our choice)
 
 
 def slide_layer(slide: Slide) -> LayerTuple:
@@ -130,7 +129,6 @@ def regions_layer(fingerprint: str, mpp: Mpp | None) -> LayerTuple:
         "feature_defaults": {"name": "", "class": "Region"},
         "edge_color": "#009e73",
         "face_color": [0.0, 0.0, 0.0, 0.0],
-        "edge_width": _REGION_EDGE_UM / mpp.mean if mpp else _REGION_EDGE_PX,
         "metadata": _ours("regions", fingerprint, {}),
         **placement(mpp),
         "translate": (0.0, 0.0),

@@ -80,9 +80,8 @@ class Job:
         """Yield progress and return the prediction."""
         from napari_pathlupi.workflows.predict import predict_steps
 
-        return predict_steps(
-            self.check.slide, self.check.bundle, self.check.config, self.check.regions, cancel=self.cancel
-        )
+        what = self.check
+        return (yield from predict_steps(what.slide, what.bundle, what.config, what.regions, self.cancel))
 
     def as_run(self, prediction: Prediction) -> Run:
         """Return the run with what is known so far."""

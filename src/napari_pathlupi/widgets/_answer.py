@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QWidget
 
 from napari_pathlupi.core.results import AnswerRow, Prediction, ReferenceCheck
-from napari_pathlupi.widgets._parts import GREY, column, row, sentence, warn
+from napari_pathlupi.widgets._parts import GREY, column, empty, row, sentence, warn
 
 NOT_SUPPORTED = "Not supported: this slide is unlike those the model learned from"
 
@@ -44,8 +44,7 @@ class AnswerView(QWidget):
         self._show_bars(rows, supported)
 
     def _show_bars(self, rows: Sequence[AnswerRow], supported: bool) -> None:
-        while (item := self._bars.takeAt(0)) is not None:
-            item.widget().deleteLater()
+        empty(self._bars)
         for index, line in enumerate(rows):
             bar = QProgressBar(maximum=1000, value=round(1000 * line.share), textVisible=False)
             bar.setFixedHeight(10)

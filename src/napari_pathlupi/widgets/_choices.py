@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QMessageBox, QRadioButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QLabel, QMessageBox, QRadioButton, QWidget
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.panel_state import Extent
@@ -129,7 +129,7 @@ class ExtentRow(QWidget):
             self._group.addButton(radio)
             radio.clicked.connect(lambda _, extent=extent: self.chosen.emit(extent))
         self.buttons[Extent.WHOLE].setChecked(True)
-        column(row(title("On"), *self.buttons.values()), into=self)
+        column(row(QLabel("On"), *self.buttons.values()), into=self)
 
     def show_regions(self, count: int, selected: bool) -> None:
         """Say how many regions there are to predict on."""

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -106,6 +107,13 @@ class Fold(QWidget):
 
     def _point(self, unfolded: bool) -> None:
         self.heading.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
+
+
+def empty(layout: QLayout) -> None:
+    """Take everything out of a layout, at once for the eye."""
+    while (item := layout.takeAt(0)) is not None:
+        item.widget().hide()
+        item.widget().deleteLater()
 
 
 def rule() -> QFrame:

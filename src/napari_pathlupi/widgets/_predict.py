@@ -7,7 +7,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_pathlupi.panel_state import Facts, PanelState, Phase
-from napari_pathlupi.widgets._parts import button, column, row, sentence, warn
+from napari_pathlupi.widgets._parts import button, column, empty, row, sentence, warn
 
 SHORTCUT = "Ctrl+Shift+Return"
 """Ctrl+Shift+P is napari's own, for its command palette."""
@@ -53,7 +53,6 @@ class PredictRow(QWidget):
         shown = [self._hints.itemAt(i).widget().text() for i in range(self._hints.count())]
         if shown == [hint.text for hint in state.hints]:
             return
-        while (item := self._hints.takeAt(0)) is not None:
-            item.widget().deleteLater()
+        empty(self._hints)
         for hint in state.hints:
             self._hints.addWidget(button(hint.text, partial(self.hint_taken.emit, hint.action)))

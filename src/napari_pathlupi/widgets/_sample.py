@@ -3,51 +3,57 @@
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-from napari import current_viewer
 from napari.utils import progress as progress_bar
-from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QEventLoop
+from qtpy.QtWidgets import QApplication
 
-from napari_pathlupi.core.progress import Progress, Steps
-from napari_pathlupi.widgets._viewer import Canvas
+from napari_pathlupi.core.progress import Progress, Steps, run
+from napari_pathlupi.errors import PathlupiError
+from napari_pathlupi.layers import LayerTuple, slide_layer
+from napari_pathlupi.slides import open_slide
 from napari_pathlupi.widgets._work import Work
+from napari_pathlupi.workflows.cache import cache_folder
 
 
-def demo_slide() -> list[tuple[Any, ...]]:
-    """Open the demo slide when it is there, made first if need be; nothing waits for it."""
-    viewer = current_viewer()
-    if viewer is None:
-        return []
-    bar = progress_bar(total=0, desc="Demo slide")
-    canvas = Canvas(viewer)
+def demo_slide() -> list[LayerTuple]:
+    """Return the demo slide as a layer, made first if need be; the window stays alive meanwhile.
+
+    Raises
+    ------
+    PathlupiError
+        When it cannot be made, in a sentence that napari shows.
+    """
+    path = run(_steps()) if QApplication.instance() is None else _made_beside_the_window()
+    return [slide_layer(open_slide(path))]
+
+
+def _made_beside_the_window() -> Path:
+    outcomes: list[Any] = []
+    loop = QEventLoop()
+    bar = progress_bar(total=0, desc="Making the demo slide")
 
     def show(step: Progress) -> None:
         bar.total = step.total
         bar.n = step.done
         bar.refresh()
 
-    def done(outcome: Any) -> None:
-        bar.close()
-        if isinstance(outcome, Path):
-            canvas.add_slides([outcome])
-        else:
-            show_error(str(outcome))
+    def end(outcome: Any) -> None:
+        outcomes.append(outcome)
+        loop.quit()
 
-    if not any(cache_folder().glob("*")):
-        show_info("The demo slide is being made, once; it opens by itself when it is ready.")
     work = Work(_steps, "Making the demo slide")
     work.progressed.connect(show)
-    work.ended.connect(done)
-    return []
-
-
-def cache_folder() -> Path:
-    """Return where what can be made again is kept."""
-    return Path(platformdirs.user_cache_dir("napari-pathlupi", appauthor=False))
+    work.ended.connect(end)
+    loop.exec()
+    bar.close()
+    if isinstance(outcomes[0], PathlupiError):
+        raise outcomes[0]
+    return Path(outcomes[0])
 
 
 def _steps() -> Steps[Path]:
     from napari_pathlupi.workflows.demo import demo_slide_steps
 
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return (yield from demo_slide_steps(cache_folder()))
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return (yield from demo_slide_steps(folder))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PLAIN_IMAGE_AT_LEAST_PX = 50_000_000
 """An image without a pyramid above this size should have been opened as a slide (our choice)."""
 
+_EDGE_PX = 3
+"""Width of an outline on the screen at the zoom at which it is drawn: napari's outlines grow with the zoom."""
+
 _OUTLINES = ("polygon", "rectangle", "ellipse")
 _REGION_COLOUR = (0, 158, 115)
 
@@ -45,6 +48,7 @@ class Canvas:
 
     def __init__(self, viewer: "ViewerModel") -> None:
         self.viewer = viewer
+        self._put_away: dict[str, list[Layer]] = {}
 
     def slides(self) -> list[Slide]:
         """Return the slides that are open, uppermost first."""
@@ -64,6 +68,21 @@ class Canvas:
                 self._add(made)
                 self.viewer.canvas.overlays.scale_bar.visible = True
 
+    def bring_up(self, slide: Slide) -> None:
+        """Show this slide and what lies on it, and put the others away as they are; a grid of slides stays."""
+        if self.viewer.canvas.grid.enabled:
+            return
+        for layer in self.viewer.layers:
+            other = facts_of(layer).get("fingerprint", slide.fingerprint)
+            if other != slide.fingerprint and layer.visible:
+                self._put_away.setdefault(other, []).append(layer)
+                layer.visible = False
+        for layer in self._put_away.pop(slide.fingerprint, []):
+            layer.visible = True
+        size = np.array(slide.frame.shape_px0) * _um_per_px0(slide)
+        self.viewer.scene.camera.center = tuple(size / 2)
+        self.viewer.scene.camera.zoom = 0.95 * float(np.min(np.array(self.viewer.canvas.size) / size))
+
     def plain_image(self) -> "Image | None":
         """Return the active image when it is large, from a file and without a pyramid."""
         layer = self.viewer.layers.selection.active
@@ -71,6 +90,14 @@ class Canvas:
             return None
         large = layer.data.shape[0] * layer.data.shape[1] >= PLAIN_IMAGE_AT_LEAST_PX if layer.data.ndim >= 2 else False
         return layer if large and layer.source.path else None
+
+    def reopen_plain_image(self) -> None:
+        """Open the file of the large plain image as a slide in its place."""
+        image, before = self.plain_image(), len(self.slides())
+        if image is not None:
+            self.add_slides([image.source.path])
+            if len(self.slides()) > before:
+                self.viewer.layers.remove(image)
 
     def of_run(self, identity: str) -> list["Layer"]:
         """Return the layers of one run that are still there."""
@@ -109,18 +136,17 @@ class Canvas:
         """Put the slide and what lies on it where a newly stated scale says."""
         for kind in ("slide", "regions"):
             for layer in self._of_slide(fingerprint, kind):
-                corner = layer.scale
                 for name, value in layers.placement(mpp).items():
                     setattr(layer, name, value)
                 if kind == "regions":
                     layer.translate = (0.0, 0.0)
-                    layer.edge_width = layer.edge_width * corner[0] / mpp.mean
         self.viewer.reset_view()
 
     def draw_regions(self, slide: Slide) -> "Shapes":
         """Return the layer for a person's regions on a slide, made if there is none, ready to draw."""
         found = self._of_slide(slide.fingerprint, "regions")
         layer = found[0] if found else self._add(layers.regions_layer(slide.fingerprint, slide.frame.mpp))
+        layer.current_edge_width = _EDGE_PX / self.viewer.scene.camera.zoom / float(_um_per_px0(slide).mean())
         self.viewer.layers.selection.active = layer
         layer.mode = "add_polygon"
         return layer

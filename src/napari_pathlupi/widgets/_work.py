@@ -24,7 +24,7 @@ class Work(QObject):
     Parameters
     ----------
     steps
-        Makes the generator; it is made and run in the thread.
+        A generator function, so that nothing of it runs before the thread does.
     name
         What napari calls it when asked to close meanwhile.
     """
@@ -39,12 +39,16 @@ class Work(QObject):
     def __init__(self, steps: Callable[[], Steps[Any]], name: str) -> None:
         super().__init__()
         self._going_on.add(self)
-        self._worker = create_worker(_Named(_told, steps, name=name), _ignore_errors=True)
+        self._steps = steps()
+        self._worker = create_worker(_Named(_told, self._steps, name=name), _ignore_errors=True)
         self._worker.yielded.connect(self.progressed)
-        self._worker.returned.connect(self._end)
+        self._worker.returned.connect(self._returned)
         self._worker.aborted.connect(self._aborted)
         self._worker.errored.connect(self._fault)
         self._worker.start()
+
+    def _returned(self, boxed: tuple[Any]) -> None:
+        self._end(boxed[0])
 
     def _end(self, outcome: Any) -> None:
         self._going_on.discard(self)
@@ -52,6 +56,7 @@ class Work(QObject):
         self.deleteLater()
 
     def _aborted(self) -> None:
+        self._steps.close()  # napari drops an aborted generator without letting it clean up
         self._end(Cancelled("Stopped because the window was closed."))
 
     def _fault(self, error: Exception) -> None:
@@ -72,13 +77,14 @@ class _Named(partial[Any]):
         return self.name
 
 
-def _told(steps: Callable[[], Steps[Any]]) -> Steps[Any]:
+def _told(steps: Steps[Any]) -> Steps[tuple[Any]]:
+    """The outcome in a tuple: an exception that is returned bare, napari would raise."""
     try:
-        return (yield from steps())
+        return ((yield from steps),)
     except PathlupiError as error:
-        return error
+        return (error,)
     except RuntimeError as error:
-        return InferenceError(f"The device or the network failed: {error}")
+        return (InferenceError(f"The device or the network failed: {error}"),)
 
 
 def at_once(call: Callable[[], Any]) -> Callable[[], Steps[Any]]:

@@ -196,8 +196,7 @@ class Panel(QWidget):
 
     def _take_hint(self, action: str) -> None:
         if action == "reopen":
-            image = self.canvas.plain_image()
-            self.open_slides([image.source.path] if image else [])
+            self.canvas.reopen_plain_image()
         elif action == "mpp:":
             self.slide_row.ask_mpp()
         else:
@@ -229,6 +228,8 @@ class Panel(QWidget):
         self._settle.start()
 
     def _take_slide(self, slide: Slide | None, plain_image: str = "") -> None:
+        if slide is not None and slide is not self.slide:
+            self.canvas.bring_up(slide)
         self.slide = slide
         self.session.choose_slide(slide, plain_image)
         self._show_slides()
@@ -272,8 +273,6 @@ class Panel(QWidget):
     def _mouse_moved(self, viewer: Any, event: Any) -> None:
         if self.run is not None:
             self.map.tell(self.run, self.canvas.cell_under_cursor(self.run))
-
-    # What comes of the work
 
     def _show_state(self) -> None:
         facts = self.session.facts
