@@ -48,7 +48,7 @@ def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_s
     before = window.look()
     panel.predict_row.predict.click()
     window.until(lambda: bool(panel.session.runs))
-    assert kinds(viewer) == ["slide", "tissue", "subtypes", "attention"]
+    window.until(lambda: kinds(viewer) == ["slide", "tissue", "subtypes", "attention"])
     after = window.look()
     canvas = np.s_[100:900, 400:1000]
     assert after[canvas].mean((0, 1))[2] < before[canvas].mean((0, 1))[2] - 5  # warm colours came over white and pink
@@ -70,7 +70,8 @@ def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_s
     panel.predict_row.predict.click()
     window.until(lambda: len(panel.session.runs) == 2)
     assert len(panel.session.runs[1].prediction.grid) < len(panel.session.runs[0].prediction.grid)
-    assert kinds(viewer).count("attention") == 2
+    window.until(lambda: kinds(viewer).count("subtypes") == 2)
+    assert kinds(viewer) == ["slide", "tissue", "subtypes", "attention", "subtypes", "attention", "regions"]
     assert panel.runs.table.rowCount() == 2
 
 
@@ -89,6 +90,7 @@ def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, 
     assert "Stopped at" in panel.predict_row.sentence.text()
     assert "Provisional" in panel.answer.remark.text()
     assert panel.predict_row.predict.isEnabled()
+    window.until(lambda: "tissue" in kinds(window.viewer))
     attention = next(layer for layer in window.viewer.layers if facts_of(layer).get("kind") == "attention")
     assert np.isfinite(attention.data).sum() == run.prediction.read.sum()
 
@@ -219,5 +221,5 @@ def test_a_failed_export_is_one_sentence_in_the_panel(window: Any, small_slide: 
     (tmp_path / "file").touch()
     with pytest.raises(OutputError) as caught:
         window.panel.export_to(tmp_path / "file/folder")
-    window.panel._exported(caught.value)
+    window.panel.runs.show_exported(caught.value)
     assert "choose another folder" in window.panel.runs.said.text()

@@ -1,6 +1,7 @@
 """What a person drew, and what was predicted so far, as tables."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import shapely
@@ -9,6 +10,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.regions import AnnotatedRegion
+from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.runs import Run
 from napari_pathlupi.widgets._parts import button, column, row, sentence, warn
 
@@ -97,6 +99,15 @@ class RunsView(QWidget):
         self.said.setText(words)
         self.said.show()
         warn(self.said, warning)
+
+    def show_exported(self, outcome: list[Path] | PathlupiError) -> None:
+        """Say which files were written, or why none was."""
+        if isinstance(outcome, PathlupiError):
+            self.say(str(outcome), warning=True)
+        elif outcome:
+            self.say(f"{len(outcome)} files in {outcome[0].parent}: {', '.join(path.name for path in outcome)}.")
+        else:
+            self.say("There is nothing to export yet: predict, or draw a region.", warning=True)
 
     def show_runs(self, runs: Sequence[Run], current: Run | None) -> None:
         """Show runs and mark the one that the panel is about."""

@@ -49,6 +49,8 @@ class Canvas:
     def __init__(self, viewer: "ViewerModel") -> None:
         self.viewer = viewer
         self._put_away: dict[str, list[Layer]] = {}
+        self._latest: Run | None = None
+        self._coming: list[str] = []
 
     def slides(self) -> list[Slide]:
         """Return the slides that are open, uppermost first."""
@@ -104,26 +106,45 @@ class Canvas:
         return [layer for layer in self.viewer.layers if facts_of(layer).get("run") == identity]
 
     def show(self, run: Run) -> None:
-        """Show a run in layers of its own; nothing when its slide was closed meanwhile."""
-        prediction = run.prediction
-        fingerprint = prediction.provenance.fingerprint
-        if not self._of_slide(fingerprint, "slide"):
-            return
+        """Begin to show a run: `add_next` adds one layer after the other, since napari takes long for each."""
+        self._latest = run
+        self._coming += ["attention", "subtypes", "tissue"]
+
+    def add_next(self) -> bool:
+        """Add the next layer of the run that is being shown; False when there is none, or its slide was closed."""
+        run = self._latest
+        if run is None or not self._coming or not self._of_slide(run.prediction.provenance.fingerprint, "slide"):
+            self._coming.clear()
+            return False
+        kind = self._coming.pop(0)
+        if kind == "attention":
+            self._add_attention(run)
+        elif kind == "subtypes" and (made := layers.subtype_layer(run.prediction, run.identity)) is not None:
+            self._add_below(run, made)
+        elif kind == "tissue" and not self._of_slide(run.prediction.provenance.fingerprint, "tissue"):
+            source, mpp = run.prediction.provenance, run.prediction.grid.slide_mpp
+            self._add_below(run, layers.tissue_layer(run.tissue, source.fingerprint, mpp))
+        return True
+
+    def _add_attention(self, run: Run) -> None:
         before = self.viewer.layers.selection.active
-        if not self._of_slide(fingerprint, "tissue"):
-            self._add(layers.tissue_layer(run.tissue, fingerprint, prediction.grid.slide_mpp))
-        subtypes = layers.subtype_layer(prediction, run.identity)
-        if subtypes is not None:
-            self._add(subtypes)
-        attention = self._add(layers.attention_layer(prediction, run.identity))
+        attention = self._add(layers.attention_layer(run.prediction, run.identity))
         attention.colorbar.visible = True
-        for layer in self._of_slide(fingerprint, "regions"):
+        for layer in self._of_slide(run.prediction.provenance.fingerprint, "regions"):
             self.viewer.layers.move(self.viewer.layers.index(layer), len(self.viewer.layers))
-        drawing = isinstance(before, napari.layers.Shapes)
-        self.viewer.layers.selection.active = before if drawing else attention
+        if isinstance(before, napari.layers.Shapes):
+            self.viewer.layers.selection.active = before  # a person may be drawing
+
+    def _add_below(self, run: Run, made: layers.LayerTuple) -> None:
+        """Add a layer under those of the run, and leave the selection as it is."""
+        chosen = set(self.viewer.layers.selection)
+        places = [self.viewer.layers.index(layer) for layer in self.of_run(run.identity)]
+        self.viewer.layers.insert(min(places, default=len(self.viewer.layers)), napari.layers.Layer.create(*made))
+        self.viewer.layers.selection = chosen
 
     def grow(self, run: Run) -> None:
         """Bring the layers of a run up to date with what has been read."""
+        self._latest = run
         for layer in self.of_run(run.identity):
             if facts_of(layer)["kind"] == "attention":
                 layer.data[...] = layers.attention_raster(run.prediction).values

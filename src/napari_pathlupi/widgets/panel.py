@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QScrollArea, QWidget
 
 from napari_pathlupi.core.regions import AnnotatedRegion
-from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Phase, resolve
 from napari_pathlupi.runs import Run, export, export_regions
 from napari_pathlupi.session import Session
@@ -61,6 +60,8 @@ class Panel(QWidget):
         self._shown: set[str] = {run.identity for run in self.session.runs}
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._look_again)
+        self._add_layers = QTimer(self, interval=_SETTLE_MS)
+        self._add_layers.timeout.connect(self._add_layer)
         self._ties, self._strokes = Ties(), Ties()
         self._lay_out()
         self._tie_rows()
@@ -173,15 +174,7 @@ class Panel(QWidget):
         chosen = stated or QFileDialog.getExistingDirectory(self, "Export to", beside)
         if chosen:
             self.runs.say("Writing …")
-            Work(at_once(self._exporter(Path(chosen))), "Exporting").ended.connect(self._exported)
-
-    def _exported(self, outcome: "list[Path] | PathlupiError") -> None:
-        if isinstance(outcome, PathlupiError):
-            self.runs.say(str(outcome), warning=True)
-        elif outcome:
-            self.runs.say(f"{len(outcome)} files in {outcome[0].parent}: {', '.join(path.name for path in outcome)}.")
-        else:
-            self.runs.say("There is nothing to export yet: predict, or draw a region.", warning=True)
+            Work(at_once(self._exporter(Path(chosen))), "Exporting").ended.connect(self.runs.show_exported)
 
     def _ask_for_slides(self) -> None:
         beside = str(self.slide.path.parent) if self.slide else ""
@@ -281,13 +274,18 @@ class Panel(QWidget):
             self._settle.start()
 
     def _grown(self, run: Run) -> None:
-        """Show a provisional prediction; they come no faster than a window can paint them."""
+        """Show a prediction as far as it is; they come no faster than a window can paint them."""
         if run.identity in self._shown:
             self.canvas.grow(run)
         else:
             self._shown.add(run.identity)
             self.canvas.show(run)
+            self._add_layers.start()
         self._show_run(run)
+
+    def _add_layer(self) -> None:
+        if not self.canvas.add_next():
+            self._add_layers.stop()
 
     def _show_run(self, run: Run) -> None:
         self.run = run
