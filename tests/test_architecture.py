@@ -71,8 +71,8 @@ def test_a_new_encoder_file_is_picked_up_by_its_contract_test(tmp_path: Path) ->
     folder = tmp_path / "more_encoders"
     folder.mkdir()
     (folder / "new_for_this_test.py").write_text("from napari_pathlupi.patch_encoders.stain_texture import ENCODER\n")
-    grow = f"import napari_pathlupi.patch_encoders as room\nroom.__path__.append({str(folder)!r})\n"
-    (tmp_path / "grown_room.py").write_text(grow)
+    grow = f"import napari_pathlupi.patch_encoders as room\n    room.__path__.append({str(folder)!r})\n"
+    (tmp_path / "grown_room.py").write_text(f"def pytest_collection(session):\n    {grow}")
     contract = Path(__file__).parent / "contracts/test_patch_encoders.py"
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "grown_room"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

@@ -109,7 +109,8 @@ def _settings(config: type[Result], chosen: argparse.Namespace) -> Result:
 def _show(steps: Steps[Result], title: str) -> Result:
     """Drive long work behind a progress bar."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(title, total=None)
         while True:
             try:

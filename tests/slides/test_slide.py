@@ -46,8 +46,12 @@ def test_a_region_lies_where_it_was_asked_for_at_any_scale(ramp_slide: Path, y: 
     inside = np.ix_(_well_inside(centre_y, scale, 1000), _well_inside(centre_x, scale, 1500))
     expected_y = np.broadcast_to(centre_y[:, None] / 4, (12, 16))
     expected_x = np.broadcast_to(centre_x[None] / 6, (12, 16))
-    assert np.abs(pixels[..., 0][inside] - expected_y[inside]).max(initial=0) <= 1.6  # three roundings
-    assert np.abs(pixels[..., 1][inside] - expected_x[inside]).max(initial=0) <= 1.6  # three roundings
+    assert (
+        np.abs(pixels[..., 0][inside] - expected_y[inside]).max(initial=0) <= 2.0
+    )  # three roundings and a box over steps
+    assert (
+        np.abs(pixels[..., 1][inside] - expected_x[inside]).max(initial=0) <= 2.0
+    )  # three roundings and a box over steps
 
 
 def _well_inside(centre: np.ndarray, scale: float, end: int) -> np.ndarray:
