@@ -7,8 +7,8 @@ from typing import Any
 
 def field_texts(config: type) -> dict[str, str]:
     """Return what the ``Parameters`` section of a dataclass says of each of its fields, on one line each."""
-    section = (config.__doc__ or "").partition("Parameters")[2]
-    found = re.findall(r"^ {4}(\w[\w, ]*)\n((?: {8}.*\n?)+)", section, flags=re.MULTILINE)
+    sections = "".join((base.__doc__ or "").partition("Parameters")[2] for base in config.__mro__)
+    found = re.findall(r"^ {4}(\w[\w, ]*)\n((?: {8}.*\n?)+)", sections, flags=re.MULTILINE)
     texts = {name.strip(): " ".join(text.split()) for names, text in found for name in names.split(",")}
     return {f.name: texts.get(f.name, "") for f in fields(config)}
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -33,24 +33,15 @@ COMPUTED_WITH = ("napari-pathlupi", "numpy", "torch", "tifffile", "simplejpeg")
 
 
 @dataclass(frozen=True, slots=True)
-class PredictConfig:
-    """How a slide is read for a prediction.
+class PredictConfig(EmbedConfig):
+    """How a slide is read for a prediction: as for embedding, and which tiles.
 
     Parameters
     ----------
-    device
-        auto, cuda, mps or cpu.
-    batch_size
-        Tiles encoded at once; 0 lets the device decide.
-    threads
-        Threads that read and decode tiles.
     min_coverage
         Share of a tile that must be tissue, 0 to 1.
     """
 
-    device: str = "auto"
-    batch_size: int = 0
-    threads: int = 2
     min_coverage: float = 0.5
 
 
@@ -114,18 +105,19 @@ def predict_steps(
 ) -> Steps[Prediction]:
     """Yield progress, now and then with a provisional prediction, and return the prediction.
 
-    Asked to stop, it returns what was read so far, marked partial.
+    Parameters and errors are those of `plan` and `planned_steps`.
+    """
+    yield Progress("Looking for tissue", 0, 0)
+    what = plan(slide, bundle, config, regions)
+    return (yield from planned_steps(slide, bundle, config or PredictConfig(), what, cancel))
 
-    Parameters
-    ----------
-    slide, bundle
-        What to predict on, and with what.
-    config
-        How to read the slide.
-    regions
-        Polygons in level-0 pixels; none means the whole slide.
-    cancel
-        Asks to stop after the batch at hand.
+
+def planned_steps(
+    slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, cancel: CancelFlag | None = None
+) -> Steps[Prediction]:
+    """Yield progress and return the prediction that was planned.
+
+    Asked to stop by ``cancel``, it ends after the batch at hand and returns what was read so far, marked partial.
 
     Raises
     ------
@@ -136,26 +128,18 @@ def predict_steps(
     """
     from napari_pathlupi.workflows.model import SlideModel
 
-    config = config or PredictConfig()
-    yield Progress("Looking for tissue", 0, 0)
-    what = plan(slide, bundle, config, regions)
-    model = SlideModel.from_bundle(bundle)
-    run = _Run(slide, bundle, config, what, model)
+    work = _Run(slide, bundle, config, what, SlideModel.from_bundle(bundle))
     last = time.monotonic()
-    for progress in run.read() if not cancel else ():
-        due = time.monotonic() - last > SECONDS_BETWEEN_PROVISIONAL and not cancel
-        yield (
-            progress
-            if not due
-            else Progress(progress.stage, progress.done, progress.total, run.prediction(), progress.message)
-        )
-        if due:
+    for progress in work.read() if not cancel else ():
+        if time.monotonic() - last > SECONDS_BETWEEN_PROVISIONAL and not cancel:
+            progress = replace(progress, partial=work.prediction())
             last = time.monotonic()
+        yield progress
         if cancel:
             break
-    if not run.seen.any():
+    if not work.seen.any():
         raise Cancelled("Stopped before the first tile was read: there is nothing to show.")
-    return run.prediction()
+    return work.prediction()
 
 
 def predict(
@@ -175,9 +159,8 @@ class _Run:
         self.failed = 0
 
     def read(self) -> Iterator[Progress]:
-        embedding = EmbedConfig(self.config.device, self.config.batch_size, self.config.threads)
         total = len(self.plan.grid)
-        for batch in encode_batches(self.slide, self.plan.grid, self.bundle.card.patch_encoder.name, embedding):
+        for batch in encode_batches(self.slide, self.plan.grid, self.bundle.card.patch_encoder.name, self.config):
             if len(batch.indices):
                 self.features[batch.indices] = batch.features
                 self.seen[batch.indices] = True

@@ -86,11 +86,7 @@ def tile(
         When no tile holds enough tissue.
     """
     config = config or TileConfig()
-    if slide.mpp.mean > MOST_ENLARGEMENT * mpp:
-        raise MismatchError(
-            f"The model reads {mpp:g} µm/px; this slide stops at {slide.mpp.mean:.3g}. Its tiles would be enlarged "
-            f"{slide.mpp.mean / mpp:.1f} times: prediction is off."
-        )
+    _must_be_fine_enough(slide, mpp)
     mask = mask or find_tissue_on(slide)
     grid = TileGrid.over(mask, slide.frame.shape_px0, slide.mpp, tile_px, mpp, config.min_coverage)
     if regions:
@@ -102,3 +98,11 @@ def tile(
             "choose a larger region or lower the share of tissue that a tile needs."
         )
     return grid
+
+
+def _must_be_fine_enough(slide: Slide, mpp: float) -> None:
+    if slide.mpp.mean > MOST_ENLARGEMENT * mpp:
+        raise MismatchError(
+            f"The model reads {mpp:g} µm/px; this slide stops at {slide.mpp.mean:.3g}. Its tiles would be enlarged "
+            f"{slide.mpp.mean / mpp:.1f} times: prediction is off."
+        )
