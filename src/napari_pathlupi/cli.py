@@ -5,6 +5,7 @@ Exit code 0 when done, 2 with one sentence when something cannot be done, 130 wh
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ RESEARCH_USE_ONLY = "Research use only. Not a diagnostic device."
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch threads sleep between batches instead of spinning
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds wrong comes as one sentence of ours
     parser = _parser()
     chosen = parser.parse_args(arguments)
     if chosen.run is None:

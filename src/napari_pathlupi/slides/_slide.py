@@ -174,6 +174,34 @@ def reduce_by_halving(picture: Picture, halvings: int) -> Picture:
     return picture
 
 
+def white_around(
+    read: Callable[[slice, slice], Picture],
+    whole_px: tuple[int, int],
+    origin_px: tuple[int, int],
+    shape_px: tuple[int, int],
+    halvings: int,
+) -> Picture:
+    """Return a region of a picture that can only be read inside itself, white outside, then halved.
+
+    Parameters
+    ----------
+    read
+        Gives the pixels of a range of rows and of columns inside the picture.
+    whole_px
+        Shape of the picture.
+    origin_px, shape_px, halvings
+        As of `Slide.read_level`.
+    """
+    factor = 2**halvings
+    answer = np.full((shape_px[0] * factor, shape_px[1] * factor, 3), WHITE, np.uint8)
+    low = [max(0, start * factor) for start in origin_px]
+    high = [min(w, (o + s) * factor) for w, o, s in zip(whole_px, origin_px, shape_px, strict=True)]
+    if high[0] > low[0] and high[1] > low[1]:
+        rows, columns = (slice(a - o * factor, b - o * factor) for a, b, o in zip(low, high, origin_px, strict=True))
+        answer[rows, columns] = read(slice(low[0], high[0]), slice(low[1], high[1]))[..., :3]
+    return reduce_by_halving(answer, halvings)
+
+
 def fingerprint_of(path: Path) -> str:
     """Return 32 hex digits that name the content: its size, its first and its last 256 KiB."""
     piece = 256 * 1024

@@ -9,7 +9,7 @@ import numpy as np
 from napari_pathlupi.core.geometry import Level, SlideFrame
 from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, reduce_by_halving
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -34,14 +34,9 @@ class PictureSlide(Slide):
     def read_level(
         self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
     ) -> Picture:
-        factor = 2**halvings
-        answer = np.full((shape_px[0] * factor, shape_px[1] * factor, 3), WHITE, np.uint8)
-        low = [max(0, o * factor) for o in origin_px]
-        high = [min(w, (o + s) * factor) for w, o, s in zip(self._picture.shape, origin_px, shape_px, strict=False)]
-        if all(h > start for h, start in zip(high, low, strict=True)):
-            target = [slice(a - o * factor, b - o * factor) for a, b, o in zip(low, high, origin_px, strict=True)]
-            answer[target[0], target[1]] = self._picture[low[0] : high[0], low[1] : high[1]]
-        return reduce_by_halving(answer, halvings)
+        return white_around(
+            lambda rows, columns: self._picture[rows, columns], self.frame.shape_px0, origin_px, shape_px, halvings
+        )
 
     def pyramid(self) -> "list[da.Array]":
         return lazy_pyramid(self, 512)

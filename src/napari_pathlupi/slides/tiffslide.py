@@ -4,14 +4,14 @@ import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
 from napari_pathlupi.errors import UnknownFormatError
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, reduce_by_halving
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class TiffSlideSlide(Slide):
     """A slide that tiffslide reads; one thread at a time, because tiffslide promises no more."""
 
-    def __init__(self, path: Path, reader: Any) -> None:
+    def __init__(self, path: Path, reader: Any, file: BinaryIO) -> None:
         shapes = [(height, width) for width, height in reader.level_dimensions]
         y, x = reader.properties.get("tiffslide.mpp-y"), reader.properties.get("tiffslide.mpp-x")
         mpp = Mpp(float(y or 0), float(x or 0), "read by tiffslide") if y and x else None
@@ -29,24 +29,19 @@ class TiffSlideSlide(Slide):
         frame = SlideFrame(shapes[0], mpp, _bounds(reader.properties))
         super().__init__(path, frame, levels, fingerprint_of(path), vendor)
         self._reader: Any = reader
+        self._file = file
         self._lock = threading.Lock()
 
     def read_level(
         self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
     ) -> Picture:
-        factor = 2**halvings
-        low = [max(0, o * factor) for o in origin_px]
-        sides = self.levels[level].shape_px
-        high = [min(side, (o + s) * factor) for side, o, s in zip(sides, origin_px, shape_px, strict=True)]
-        answer = np.full((shape_px[0] * factor, shape_px[1] * factor, 3), WHITE, np.uint8)
-        if all(h > start for h, start in zip(high, low, strict=True)):
+        def read(rows: slice, columns: slice) -> Picture:
             with self._lock:
                 if self._reader is None:
-                    self._reader = _open_reader(self.path)
-                pixels = self._reader.zarr_group[str(level)][low[0] : high[0], low[1] : high[1]]
-            target = [slice(a - o * factor, b - o * factor) for a, b, o in zip(low, high, origin_px, strict=True)]
-            answer[target[0], target[1]] = pixels[..., :3]
-        return reduce_by_halving(answer, halvings)
+                    self._reader, self._file = _open_reader(self.path)
+                return np.asarray(self._reader.zarr_group[str(level)][rows, columns])
+
+        return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
 
     def pyramid(self) -> "list[da.Array]":
         return lazy_pyramid(self, 512)
@@ -55,6 +50,7 @@ class TiffSlideSlide(Slide):
         with self._lock:
             if self._reader is not None:
                 self._reader.close()
+                self._file.close()
                 self._reader = None
 
 
@@ -67,14 +63,21 @@ def _bounds(properties: Mapping[str, Any]) -> Region | None:
     return Region((y, x), (height, width))
 
 
-def _open_reader(path: Path) -> Any:
+def _open_reader(path: Path) -> tuple[Any, BinaryIO]:
     import tiffslide
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "metadata is only partially supported": the panel names the source instead
-        reader = tiffslide.TiffSlide(path)
-        _ = reader.properties  # parsed on first use, with its warnings
-    return reader
+    file = path.open("rb")  # ours, because tiffslide leaves its own open when it refuses it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # "metadata is only partially supported": the panel names the source instead
+            reader = tiffslide.TiffSlide(file)
+            _ = reader.properties, reader.zarr_group["0"]  # parsed on first use, with its warnings
+    except BaseException:
+        file.close()
+        raise
+    return reader, file
 
 
 def open_with_tiffslide(path: Path) -> TiffSlideSlide:
@@ -88,15 +91,16 @@ def open_with_tiffslide(path: Path) -> TiffSlideSlide:
     from tiffslide import TiffFileError
 
     try:
-        reader = _open_reader(path)
-        level = reader.zarr_group["0"]
+        reader, file = _open_reader(path)
     except (TiffFileError, ValueError, KeyError, IndexError, OSError, TypeError, NotImplementedError) as error:
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnknownFormatError(f"tiffslide cannot open it either ({words})") from error
+    level = reader.zarr_group["0"]
     if level.dtype != np.uint8 or level.ndim != 3 or level.shape[2] < 3:
         reader.close()
+        file.close()
         raise UnknownFormatError(f"tiffslide finds {level.shape} of {level.dtype}: 8-bit RGB is what can be read")
-    return TiffSlideSlide(path, reader)
+    return TiffSlideSlide(path, reader, file)
 
 
 FORMAT = Format(suffixes=(".svs", ".ndpi", ".tif", ".tiff", ".btf", ".scn", ".bif"), rank=20, open=open_with_tiffslide)
