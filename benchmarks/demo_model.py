@@ -67,7 +67,8 @@ def colour_probe(folder: Path, table: pd.DataFrame) -> float:
     """Accuracy on the held-back cases of a logistic regression on colour, fitted on the training cases."""
     training, held_back = table[table["split"] == "train"], table[table["split"] == "test"]
     probe = make_pipeline(
-        StandardScaler(), LogisticRegressionCV(Cs=8, max_iter=5000, l1_ratios=(0,), use_legacy_attributes=False)
+        StandardScaler(),
+        LogisticRegressionCV(Cs=8, scoring="accuracy", max_iter=5000, l1_ratios=(0,), use_legacy_attributes=False),
     )
     probe.fit(mean_colours(folder, training["slide"]), training["subtype"])
     return float(probe.score(mean_colours(folder, held_back["slide"]), held_back["subtype"]))

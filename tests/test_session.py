@@ -41,7 +41,7 @@ def session() -> Session:
 
 @pytest.fixture
 def run() -> Iterator[Run]:
-    yield Run("abcdef", FRAME, "whole tissue", a_prediction(), TISSUE)
+    yield Run("abcdef", FRAME, "whole tissue", a_prediction())
 
 
 def test_nothing_is_checked_until_slide_scale_and_model_are_there() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.core.results import Prediction
-from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import OutputError
 from napari_pathlupi.panel_state import duration
 from napari_pathlupi.workflows.save import save_prediction
@@ -30,15 +29,12 @@ class Run:
         Where it looked, in words.
     prediction
         Its result, provisional while it is going on.
-    tissue
-        What lay where.
     """
 
     identity: str
     frame: SlideFrame
     extent: str
     prediction: Prediction
-    tissue: TissueMask
 
     @property
     def answer(self) -> str:

@@ -15,7 +15,6 @@ from psygnal import Signal
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
 from napari_pathlupi.core.results import Prediction
-from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Facts, Phase
 from napari_pathlupi.runs import Run, end_words
@@ -60,8 +59,8 @@ class Job:
         What to predict on, and with what.
     extent
         Where it looks, in words.
-    tissue
-        What lies where.
+    plan
+        What it looks at.
     frame
         The slide's frame as it was when the job began.
     identity, cancel, started
@@ -70,7 +69,7 @@ class Job:
 
     check: Check
     extent: str
-    tissue: TissueMask
+    plan: "Plan"
     frame: SlideFrame
     identity: str = field(default_factory=lambda: uuid4().hex)
     cancel: CancelFlag = field(default_factory=CancelFlag)
@@ -78,14 +77,14 @@ class Job:
 
     def steps(self) -> Steps[Prediction]:
         """Yield progress and return the prediction."""
-        from napari_pathlupi.workflows.predict import predict_steps
+        from napari_pathlupi.workflows.predict import planned_steps
 
         what = self.check
-        return (yield from predict_steps(what.slide, what.bundle, what.config, what.regions, self.cancel))
+        return (yield from planned_steps(what.slide, what.bundle, what.config, self.plan, self.cancel))
 
     def as_run(self, prediction: Prediction) -> Run:
         """Return the run with what is known so far."""
-        return Run(self.identity, self.frame, self.extent, prediction, self.tissue)
+        return Run(self.identity, self.frame, self.extent, prediction)
 
 
 class Session:
@@ -172,7 +171,7 @@ class Session:
         if self._check is None or self.plan is None or self.job is not None:
             raise RuntimeError("a prediction needs a plan and waits for the one before")
         words = f"{len(self._regions)} regions" if self._facts.extent is Extent.REGIONS else self._facts.extent.value
-        self.job = Job(self._check, words, self.plan.tissue, self._check.slide.frame)
+        self.job = Job(self._check, words, self.plan, self._check.slide.frame)
         self._first = None
         self._set(phase=Phase.RUNNING, progress=None, tiles_per_s=0.0, notice="")
         return self.job

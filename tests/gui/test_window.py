@@ -90,7 +90,7 @@ def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, 
     assert "Stopped at" in panel.predict_row.sentence.text()
     assert "Provisional" in panel.answer.remark.text()
     assert panel.predict_row.predict.isEnabled()
-    window.until(lambda: "tissue" in kinds(window.viewer))
+    window.until(lambda: "subtypes" in kinds(window.viewer))
     attention = next(layer for layer in window.viewer.layers if facts_of(layer).get("kind") == "attention")
     assert np.isfinite(attention.data).sum() == run.prediction.read.sum()
 

@@ -6,7 +6,6 @@ from shapely import box
 
 from handmade import FRAME, SLIDE_MPP, a_prediction
 from napari_pathlupi.core.regions import AnnotatedRegion
-from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.runs import Run
 from napari_pathlupi.widgets._answer import reference_words, remark
 from napari_pathlupi.widgets._map import cell_words
@@ -15,7 +14,7 @@ from napari_pathlupi.widgets._results import attention_in, region_words
 
 @pytest.fixture
 def run() -> Run:
-    return Run("a", FRAME, "whole tissue", a_prediction(), TissueMask(np.ones((2, 2), np.uint8), (1100.0, 1300.0)))
+    return Run("a", FRAME, "whole tissue", a_prediction())
 
 
 def test_under_the_cursor_stand_percentile_share_and_class(run: Run) -> None:

@@ -5,6 +5,7 @@ line and napari drive it alike.
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -80,3 +81,20 @@ def as_part_of(whole: Progress, steps: Steps[Result]) -> Steps[Result]:
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         yield whole
+
+
+def at_most_every(seconds: float, steps: Steps[Result]) -> Steps[Result]:
+    """Return the result, leaving out steps that follow too soon and bring nothing but a number.
+
+    A window that shows each of a hundred steps a second has no time left for its user.
+    """
+    last = -float("inf")
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        now = time.monotonic()
+        if progress.partial is not None or progress.message or now - last >= seconds:
+            last = now
+            yield progress

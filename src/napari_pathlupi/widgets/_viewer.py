@@ -13,6 +13,7 @@ from shapely import Polygon
 from napari_pathlupi import layers
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.regions import AnnotatedRegion
+from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.runs import Run
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._reader import NOTHING, read
@@ -106,12 +107,12 @@ class Canvas:
         return [layer for layer in self.viewer.layers if facts_of(layer).get("run") == identity]
 
     def show(self, run: Run) -> None:
-        """Begin to show a run: `add_next` adds one layer after the other, since napari takes long for each."""
+        """Begin to show a run: `add_next` adds one thing after the other, since napari takes long for each."""
         self._latest = run
-        self._coming += ["attention", "subtypes", "tissue"]
+        self._coming += ["attention", "colour bar", "subtypes"]
 
     def add_next(self) -> bool:
-        """Add the next layer of the run that is being shown; False when there is none, or its slide was closed."""
+        """Add the next thing of the run that is being shown; False when there is none, or its slide was closed."""
         run = self._latest
         if run is None or not self._coming or not self._of_slide(run.prediction.provenance.fingerprint, "slide"):
             self._coming.clear()
@@ -119,17 +120,24 @@ class Canvas:
         kind = self._coming.pop(0)
         if kind == "attention":
             self._add_attention(run)
+        elif kind == "colour bar":
+            for layer in self.of_run(run.identity)[-1:]:
+                layer.colorbar.visible = True
         elif kind == "subtypes" and (made := layers.subtype_layer(run.prediction, run.identity)) is not None:
             self._add_below(run, made)
-        elif kind == "tissue" and not self._of_slide(run.prediction.provenance.fingerprint, "tissue"):
-            source, mpp = run.prediction.provenance, run.prediction.grid.slide_mpp
-            self._add_below(run, layers.tissue_layer(run.tissue, source.fingerprint, mpp))
         return True
+
+    def show_tissue(self, slide: Slide, mask: TissueMask) -> None:
+        """Add what was taken for tissue above its slide, unless it is there."""
+        below = self._of_slide(slide.fingerprint, "slide")
+        if below and not self._of_slide(slide.fingerprint, "tissue"):
+            self._insert(
+                self.viewer.layers.index(below[0]) + 1, layers.tissue_layer(mask, slide.fingerprint, slide.mpp)
+            )
 
     def _add_attention(self, run: Run) -> None:
         before = self.viewer.layers.selection.active
-        attention = self._add(layers.attention_layer(run.prediction, run.identity))
-        attention.colorbar.visible = True
+        self._add(layers.attention_layer(run.prediction, run.identity))
         for layer in self._of_slide(run.prediction.provenance.fingerprint, "regions"):
             self.viewer.layers.move(self.viewer.layers.index(layer), len(self.viewer.layers))
         if isinstance(before, napari.layers.Shapes):
@@ -137,9 +145,12 @@ class Canvas:
 
     def _add_below(self, run: Run, made: layers.LayerTuple) -> None:
         """Add a layer under those of the run, and leave the selection as it is."""
-        chosen = set(self.viewer.layers.selection)
         places = [self.viewer.layers.index(layer) for layer in self.of_run(run.identity)]
-        self.viewer.layers.insert(min(places, default=len(self.viewer.layers)), napari.layers.Layer.create(*made))
+        self._insert(min(places, default=len(self.viewer.layers)), made)
+
+    def _insert(self, place: int, made: layers.LayerTuple) -> None:
+        chosen = set(self.viewer.layers.selection)
+        self.viewer.layers.insert(place, napari.layers.Layer.create(*made))
         self.viewer.layers.selection = chosen
 
     def grow(self, run: Run) -> None:
@@ -154,13 +165,14 @@ class Canvas:
             layer.refresh(extent=False)
 
     def place(self, fingerprint: str, mpp: Mpp) -> None:
-        """Put the slide and what lies on it where a newly stated scale says."""
-        for kind in ("slide", "regions"):
-            for layer in self._of_slide(fingerprint, kind):
-                for name, value in layers.placement(mpp).items():
-                    setattr(layer, name, value)
-                if kind == "regions":
-                    layer.translate = (0.0, 0.0)
+        """Put the slide and what lies on it where a newly stated scale says; its tissue must be looked for again."""
+        for layer in self._of_slide(fingerprint, "tissue"):
+            self.viewer.layers.remove(layer)
+        for slide in self._of_slide(fingerprint, "slide"):
+            ratio = np.array([mpp.y, mpp.x]) / np.array(slide.scale)
+            for layer in [other for other in self.viewer.layers if facts_of(other).get("fingerprint") == fingerprint]:
+                layer.scale, layer.translate = np.array(layer.scale) * ratio, np.array(layer.translate) * ratio
+                layer.units = layers.placement(mpp)["units"]
         self.viewer.reset_view()
 
     def draw_regions(self, slide: Slide) -> "Shapes":

@@ -12,8 +12,12 @@ from typing import Any, ClassVar
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_pathlupi.core.progress import Progress, Steps
+from napari_pathlupi.core.progress import Progress, Steps, at_most_every
 from napari_pathlupi.errors import Cancelled, InferenceError, PathlupiError
+
+
+SECONDS_BETWEEN_STEPS = 0.1
+"""Steps are shown at most this often (our choice)."""
 
 
 class Work(QObject):
@@ -80,7 +84,7 @@ class _Named(partial[Any]):
 def _told(steps: Steps[Any]) -> Steps[tuple[Any]]:
     """The outcome in a tuple: an exception that is returned bare, napari would raise."""
     try:
-        return ((yield from steps),)
+        return ((yield from at_most_every(SECONDS_BETWEEN_STEPS, steps)),)
     except PathlupiError as error:
         return (error,)
     except RuntimeError as error:

@@ -10,9 +10,10 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QScrollArea, QWidget
 
 from napari_pathlupi.core.regions import AnnotatedRegion
+from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Phase, resolve
 from napari_pathlupi.runs import Run, export, export_regions
-from napari_pathlupi.session import Session
+from napari_pathlupi.session import Check, Session
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._answer import AnswerView
 from napari_pathlupi.widgets._choices import ExtentRow, ModelRow, SlideRow
@@ -29,6 +30,8 @@ from napari_pathlupi.widgets._work import Work, at_once
 if TYPE_CHECKING:
     from napari.viewer import Viewer
     from shapely.geometry.base import BaseGeometry
+
+    from napari_pathlupi.workflows.predict import Plan
 
 _SETTLE_MS = 250
 """Choices and strokes that follow each other within this time are one change (our choice)."""
@@ -257,7 +260,12 @@ class Panel(QWidget):
             return
         check = self.session.check(predict_config())
         if check is not None:
-            Work(at_once(check.run), "Looking for tissue").ended.connect(partial(self.session.checked, check))
+            Work(at_once(check.run), "Looking for tissue").ended.connect(partial(self._checked, check))
+
+    def _checked(self, check: Check, outcome: "Plan | PathlupiError") -> None:
+        self.session.checked(check, outcome)
+        if self.session.plan is not None and check.slide is self.slide:
+            self.canvas.show_tissue(check.slide, self.session.plan.tissue)
 
     def _view_moved(self) -> None:
         if self._extent is Extent.VIEW:
