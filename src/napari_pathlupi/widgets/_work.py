@@ -15,7 +15,6 @@ from qtpy.QtCore import QObject, Signal
 from napari_pathlupi.core.progress import Progress, Steps, at_most_every
 from napari_pathlupi.errors import Cancelled, InferenceError, PathlupiError
 
-
 SECONDS_BETWEEN_STEPS = 0.1
 """Steps are shown at most this often (our choice)."""
 
