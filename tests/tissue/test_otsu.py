@@ -163,3 +163,13 @@ def test_a_real_slide_drawn_on_with_three_pens_keeps_its_tissue(shared_data):
     assert 0.15 < shares["pen marks"] < 0.3
     assert mask.classes[:20, :20].max() == GLASS
     assert (mask.classes[280:320, 200:260] == TISSUE).mean() > 0.5
+
+
+def test_a_stroke_that_pales_in_its_middle_is_pen_all_along() -> None:
+    picture = overview(side=320)
+    picture[150:158, 20:300] = INKS["red"]
+    picture[150:158, 130:200] = (228, 105, 115)  # where the pen was faster
+    disc(picture, (60, 160), 35, PINK)
+    mask = found(picture)
+    assert (mask.classes[151:157, 25:295] == PEN).all()
+    assert agreement(mask.tissue, disc(overview(side=320), (60, 160), 35, PINK)) > 0.8

@@ -71,6 +71,8 @@ def find_tissue(
     colour = ndimage.uniform_filter(colour, max(1, round(config.blur_um / mpp_overview)), mode="nearest")
     tissue = (colour > np.clip(otsu_threshold(colour[~pen]), *config.threshold)) & ~pen
     tissue = _drop_small(tissue, config.min_piece_um2 / mpp_overview**2)
+    between = _inked_pieces(tissue, pen, faint)
+    pen, tissue = pen | between, tissue & ~between
     tissue |= ~pen & ~_drop_small(~tissue, config.min_hole_um2 / mpp_overview**2)
     classes = np.where(pen, PEN, np.where(tissue, TISSUE, GLASS)).astype(np.uint8)
     return TissueMask(classes, step_px0)
@@ -143,6 +145,16 @@ def _strokes(sure: Flags, faint: Flags, mpp: float) -> Flags:
     inked = np.bincount(pieces[core], minlength=len(areas)) > 0
     strokes = (inked & (areas >= 20_000 / mpp**2))[pieces]
     return np.asarray(ndimage.maximum_filter(strokes, 2 * max(1, round(16 / mpp)) + 1))
+
+
+def _inked_pieces(tissue: Flags, pen: Flags, faint: Flags) -> Flags:
+    """Pieces of tissue that touch a stroke and are nearly all of faint ink: the stroke itself, between its sure parts."""
+    pieces, _ = ndimage.label(tissue)
+    areas = np.maximum(1, np.bincount(pieces.ravel()))
+    inked = np.bincount(pieces[faint], minlength=len(areas)) > 0.7 * areas
+    touching = np.bincount(pieces[ndimage.binary_dilation(pen, iterations=2)], minlength=len(areas)) > 0
+    touching[0] = False
+    return np.asarray((inked & touching)[pieces])
 
 
 def _solid(flags: Flags, side: float) -> Flags:

@@ -31,8 +31,8 @@ PATCH_ENCODER = "stain-texture"
 IDENTITY = ENCODER.identity(PATCH_ENCODER)
 COHORT = SimulationConfig(cases=400, seed=2506, held_back=0.2)
 """320 cases to learn from, 80 held back."""
-SLIDE = SimulationConfig(cases=4, seed=19681, shape_px=(5120, 7168), pen_share=1.0)
-"""A larger slide than any of the cohort, of a seed that is not in it."""
+SLIDE = SimulationConfig(cases=4, seed=7, shape_px=(5120, 7168), pen_share=1.0)
+"""A larger slide than any of the cohort, of a seed that is not in it; picked by eye out of eight, all named right."""
 TRAINING = TrainConfig(settings={"tokens": 8})
 GOLDEN_TILES = 16
 
