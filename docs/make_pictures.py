@@ -24,6 +24,7 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def wait(seconds: float) -> None:
+    """Let the window live for a while."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         QApplication.processEvents()

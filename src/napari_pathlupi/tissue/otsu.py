@@ -148,7 +148,7 @@ def _strokes(sure: Flags, faint: Flags, mpp: float) -> Flags:
 
 
 def _inked_pieces(tissue: Flags, pen: Flags, faint: Flags) -> Flags:
-    """Pieces of tissue that touch a stroke and are nearly all of faint ink: the stroke itself, between its sure parts."""
+    """Pieces of tissue that touch a stroke and are nearly all faint ink: the stroke itself, between its sure parts."""
     pieces, _ = ndimage.label(tissue)
     areas = np.maximum(1, np.bincount(pieces.ravel()))
     inked = np.bincount(pieces[faint], minlength=len(areas)) > 0.7 * areas
