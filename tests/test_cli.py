@@ -101,3 +101,11 @@ def test_flags_become_settings(tmp_path: Path, capsys) -> None:
     arguments = ["simulate", "-o", str(tmp_path / "c"), "--cases", "0"]
     assert main(arguments) == 2
     assert "cases cannot be simulated" in capsys.readouterr().err
+
+
+def test_regions_without_an_area_are_never_the_whole_slide(addressed_slide: Path, tmp_path: Path, capsys) -> None:
+    empty = tmp_path / "empty.geojson"
+    empty.write_text('{"type": "FeatureCollection", "features": []}')
+    arguments = ["predict", str(addressed_slide), "-o", str(tmp_path / "out"), "--regions", str(empty)]
+    assert main(arguments) == 2
+    assert "holds no area" in capsys.readouterr().err

@@ -15,9 +15,10 @@ if command -v dpkg-query >/dev/null; then
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
     done
     if [ -n "$missing" ] && [ "$(id -u)" = 0 ]; then
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-        missing=""
+        if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            $missing >/dev/null; then
+            missing=""
+        fi
     fi
     if [ -n "$missing" ]; then
         echo "The windows of the tests need these packages: sudo apt-get install$missing" >&2

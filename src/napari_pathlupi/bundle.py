@@ -24,11 +24,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from napari_pathlupi.core.features import EncoderIdentity
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import BundleError, OutputError
 
 FORMAT: Final = 1
 CARD, WEIGHTS, GOLDEN = "card.json", "weights.safetensors", "golden.safetensors"
-RESEARCH_USE_ONLY = "Research use only. Not a diagnostic device."
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Arrays by name."""

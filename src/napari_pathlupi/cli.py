@@ -19,11 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.core.settings import field_texts
-from napari_pathlupi.errors import Cancelled, OutputError, PathlupiError
+from napari_pathlupi.errors import Cancelled, OutputError, PathlupiError, TableError
 
 Result = TypeVar("Result")
-RESEARCH_USE_ONLY = "Research use only. Not a diagnostic device."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -173,7 +173,7 @@ def _predict_one(path: Path, bundle: Any, config: Any, chosen: argparse.Namespac
     from napari_pathlupi.workflows.save import save_prediction
 
     with open_slide(path, chosen.mpp) as slide:
-        regions = [r.geometry for r in read_regions(chosen.regions, slide.frame)] if chosen.regions else []
+        regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
         prediction = _show(predict_steps(slide, bundle, config, regions, cancel), path.name)
         files = save_prediction(prediction, slide.frame, chosen.out)
     print(f"{path.name}: {prediction.words}")
@@ -184,6 +184,13 @@ def _predict_one(path: Path, bundle: Any, config: Any, chosen: argparse.Namespac
     for note in prediction.notes:
         print(f"  {note}")
     print(f"  {', '.join(file.name for file in files)} in {chosen.out}")
+
+
+def _areas(regions: Sequence[Any], file: Path) -> list[Any]:
+    areas = [region.geometry for region in regions if region.geometry.area > 0]
+    if not areas:
+        raise TableError(f"{file.name} holds no area to predict in ({len(regions)} points or lines): outline one.")
+    return areas
 
 
 def must_be_writable(folder: Path) -> None:

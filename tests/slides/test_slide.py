@@ -127,6 +127,7 @@ def test_a_copy_under_another_name_has_the_same_fingerprint(addressed_slide: Pat
     ("make", "words"),
     [
         (lambda f: f / "absent.svs", "there is no file"),
+        (lambda f: f / ("x" * 300 + ".svs"), "cannot be opened"),
         (lambda f: f, "is a folder"),
         (lambda f: _written(f / "empty.svs", b""), "is empty"),
         (lambda f: _written(f / "noise.svs", b"\x01\x02" * 500), "no TIFF file"),

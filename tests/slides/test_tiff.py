@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import openslide
 import pytest
+import simplejpeg
 import tifffile
 from scipy.ndimage import gaussian_filter
 
 from addressed import address_of, addresses, write_pyramid
 from napari_pathlupi import open_slide
+from napari_pathlupi.errors import SlideError
 
 
 @pytest.mark.parametrize("name", ["wsi/CMU-1-Small-Region.svs", "wsi/test3-DAPI-2-(387).ndpi"])
@@ -107,3 +109,76 @@ def test_real_slides_halve_like_an_average(shared_data: Path) -> None:
     means = slide.read_level(0, (0, 0), (2960, 2208)).reshape(1480, 2, 1104, 2, 3).mean((1, 3))
     error = np.square(slide.read_level(0, (0, 0), (1480, 1104), halvings=1) - means).mean()
     assert 10 * np.log10(255**2 / error) >= 47
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # of tifffile, about nonsense
+def test_a_changed_byte_in_the_index_is_one_sentence(tmp_path: Path) -> None:
+    whole = write_pyramid(tmp_path / "whole.svs", [addresses((200, 300)), addresses((50, 75))]).read_bytes()
+    with tifffile.TiffFile(tmp_path / "whole.svs") as tiff:
+        heads = [offset for page in tiff.pages for offset in range(page.offset, page.offset + 2 + 12 * len(page.tags))]
+    rng = np.random.default_rng(5)
+    for attempt in range(300):
+        damaged = bytearray(whole)
+        for offset in rng.choice(heads, 2):
+            damaged[offset] = rng.integers(256)
+        path = tmp_path / f"{attempt}.svs"
+        path.write_bytes(damaged)
+        try:
+            open_slide(path).close()
+        except SlideError as error:
+            assert "\n" not in str(error)
+
+
+def test_a_damaged_jpeg_tile_is_told_and_never_grey(tmp_path: Path) -> None:
+    path = write_pyramid(tmp_path / "jpeg.svs", [addresses((256, 256))], compression="jpeg")
+    with tifffile.TiffFile(path) as tiff:
+        offset, count = tiff.pages[0].dataoffsets[5], tiff.pages[0].databytecounts[5]
+    data = bytearray(path.read_bytes())
+    data[offset + count // 4 : offset + count] = bytes(count - count // 4)
+    path.write_bytes(data)
+    slide = open_slide(path)
+    with pytest.raises(SlideError, match=r"tile \(1, 1\) of level 0 cannot be decoded"):
+        slide.read_level(0, (0, 0), (256, 256))
+    assert slide.read_level(0, (128, 128), (64, 64)).shape == (64, 64, 3)
+
+
+def test_slides_that_differ_only_in_their_middle_are_told_apart(tmp_path: Path) -> None:
+    first, second = (np.full((1500, 1500, 3), 255, np.uint8) for _ in range(2))
+    first[600:900, 600:900], second[600:900, 600:900] = 50, 150
+    slides = []
+    for name, picture in (("a.tif", first), ("b.tif", second)):
+        tifffile.imwrite(tmp_path / name, picture, photometric="rgb", tile=(256, 256))
+        slides.append(open_slide(tmp_path / name))
+    assert slides[0].fingerprint != slides[1].fingerprint
+    assert [slide.read_level(0, (700, 700), (1, 1)).max() for slide in slides] == [50, 150]
+
+
+def test_a_file_that_changed_under_its_name_shows_what_it_holds_now(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    for grey in (50, 150):
+        tifffile.imwrite(path, np.full((300, 300, 3), grey, np.uint8), photometric="rgb", tile=(64, 64))
+        assert (open_slide(path).pyramid()[0][:10, :10].compute(scheduler="sync") == grey).all()
+
+
+@pytest.mark.parametrize("stated", ["0.0005", "0", "1.2.3", "9999999"])
+def test_an_mpp_that_cannot_be_is_asked_for(tmp_path: Path, stated: str) -> None:
+    path = write_pyramid(tmp_path / "odd.svs", [addresses((200, 300))])
+    path.write_bytes(path.read_bytes().replace(b"MPP = 0.2500", f"MPP = {stated}".ljust(12).encode()[:12]))
+    assert open_slide(path, mpp=0.5).mpp.mean == 0.5
+
+
+def test_one_block_of_plain_rows_is_read_in_pieces(tmp_path: Path) -> None:
+    picture = np.random.default_rng(3).integers(0, 255, (701, 333, 3)).astype(np.uint8)
+    for name, rows in (("block.tif", 701), ("rows.tif", 1)):
+        tifffile.imwrite(tmp_path / name, picture, photometric="rgb", rowsperstrip=rows)
+        slide = open_slide(tmp_path / name)
+        assert (slide.read_level(0, (13, 7), (600, 300)) == picture[13:613, 7:307]).all()
+        means = picture[:696, :328].reshape(87, 8, 41, 8, 3).mean((1, 3))
+        assert np.abs(slide.read_level(0, (0, 0), (87, 41), halvings=3) - means).max() <= 2
+
+
+def test_a_jpeg_cut_short_is_told(tmp_path: Path) -> None:
+    whole = simplejpeg.encode_jpeg(addresses((200, 300)))
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SlideError, match=r"cut.jpg cannot be decoded"):
+        open_slide(tmp_path / "cut.jpg")

@@ -5,7 +5,7 @@ import pytest
 
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.progress import CancelFlag, run
-from napari_pathlupi.errors import Cancelled, InferenceError, NotFoundError, SlideError
+from napari_pathlupi.errors import Cancelled, InferenceError, NotFoundError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows import embed as embed_module
 from napari_pathlupi.workflows.device import Device, choose_device
@@ -82,14 +82,14 @@ def test_no_memory_at_all_and_other_failures_are_inference_errors() -> None:
 
 def test_a_tile_that_cannot_be_decoded_is_never_skipped_silently(tissue_slide: Slide, monkeypatch) -> None:
     grid = tile(tissue_slide, 256, 0.5)
-    read = tissue_slide.read
+    read = tissue_slide.read_scaled
 
-    def fails_once(origin, shape, mpp):
+    def fails_once(origin, shape, scale):
         if origin == grid.region(4).origin_px0:
             raise SlideError("tile (1, 5) cannot be decoded")
-        return read(origin, shape, mpp)
+        return read(origin, shape, scale)
 
-    monkeypatch.setattr(tissue_slide, "read", fails_once)
+    monkeypatch.setattr(tissue_slide, "read_scaled", fails_once)
     with pytest.raises(SlideError, match="1 tiles cannot be decoded"):
         embed(tissue_slide, grid, ENCODER)
 
@@ -104,3 +104,16 @@ def test_the_device_says_why_it_is_the_cpu() -> None:
             choose_device("cuda")
     with pytest.raises(NotFoundError, match="known: auto"):
         choose_device("gpu")
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": -1}, {"threads": 0}])
+def test_settings_that_cannot_be_are_told(wrong: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match="cannot be: give"):
+        EmbedConfig(**wrong)
+
+
+def test_a_scale_restated_while_reading_changes_nothing(tissue_slide: Slide) -> None:
+    grid = tile(tissue_slide, 256, 0.5)
+    before = embed(tissue_slide, grid, ENCODER).features
+    tissue_slide.state_mpp(0.25)
+    assert np.allclose(embed(tissue_slide, grid, ENCODER).features, before)

@@ -72,28 +72,29 @@ def test_a_region_is_all_that_is_read(tissue_slide: Slide, small_bundle: Bundle)
     assert prediction.grid.cells.tolist() == [[1, 1], [1, 2]]
 
 
-def test_one_broken_tile_is_left_out_and_told(tissue_slide: Slide, small_bundle: Bundle, monkeypatch) -> None:
-    read = tissue_slide.read
+def fail_in(monkeypatch, slide: Slide, where) -> None:
+    read = slide.read_scaled
 
-    def fails_once(origin, shape, mpp):
-        if origin == (256.0, 512.0):
+    def read_or_fail(origin, shape, scale):
+        if where(origin):
             raise SlideError("cannot be decoded")
-        return read(origin, shape, mpp)
+        return read(origin, shape, scale)
 
-    monkeypatch.setattr(tissue_slide, "read", fails_once)
+    monkeypatch.setattr(slide, "read_scaled", read_or_fail)
+
+
+def test_one_broken_tile_is_left_out_and_told(tissue_slide: Slide, small_bundle: Bundle, monkeypatch) -> None:
+    fail_in(monkeypatch, tissue_slide, lambda origin: origin == (256.0, 512.0))
     prediction = predict(tissue_slide, small_bundle)
     assert prediction.notes == ("1 of 12 tiles could not be decoded: left out and marked.",)
     assert prediction.read.sum() == 11
+    assert not prediction.partial  # all were looked at: nothing more will come
 
 
 def test_a_slide_of_which_nothing_can_be_decoded_is_an_error(tissue_slide, small_bundle, monkeypatch) -> None:
-    monkeypatch.setattr(tissue_slide, "read", _fails)
+    fail_in(monkeypatch, tissue_slide, lambda origin: origin != (0.0, 0.0))  # the overview is read at (0, 0)
     with pytest.raises(SlideError, match="none of the 12 tiles"):
         predict(tissue_slide, small_bundle)
-
-
-def _fails(*_):
-    raise SlideError("cannot be decoded")
 
 
 def test_a_model_of_another_encoder_version_is_refused_with_both_named(tissue_slide, small_bundle) -> None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from napari_pathlupi.core.tiles import TileGrid
 
 
+RESEARCH_USE_ONLY = "Research use only. Not a diagnostic device."
+"""Stands beside every answer: in the panel, the exports, the command line and the card of every model."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
     """One line of an answer.
@@ -205,6 +209,8 @@ class Prediction:
         Reported activity of each gene set; empty when the model has none.
     notes
         What else must be said of this result, one sentence each.
+    failed
+        How many tiles could not be decoded: looked at, and left out.
     """
 
     answer: Answer
@@ -215,6 +221,7 @@ class Prediction:
     provenance: Provenance
     activity: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    failed: int = 0
 
     def __post_init__(self) -> None:
         total = float(np.nansum(self.attention))
@@ -228,8 +235,8 @@ class Prediction:
 
     @property
     def partial(self) -> bool:
-        """Whether some tiles were not read, so that the answer is provisional."""
-        return not bool(self.read.all())
+        """Whether some tiles are still to be read, so that the answer is provisional."""
+        return int(self.read.sum()) + self.failed < len(self.grid)
 
     @property
     def words(self) -> str:

@@ -7,9 +7,6 @@ from pathlib import Path
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Prediction
 
-RESEARCH_USE = "Research use only. Not a diagnostic device."
-"""What every report says."""
-
 
 @dataclass(frozen=True, slots=True)
 class Export:

@@ -12,8 +12,8 @@ from string import Template
 import numpy as np
 
 from napari_pathlupi.core.geometry import SlideFrame
-from napari_pathlupi.core.results import AnswerRow, Prediction
-from napari_pathlupi.export._export import RESEARCH_USE, Export
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY, AnswerRow, Prediction
+from napari_pathlupi.export._export import Export
 from napari_pathlupi.export._whole_file import whole_file
 
 _COLOURMAP = "inferno"
@@ -46,7 +46,7 @@ def report(prediction: Prediction) -> str:
         heatmap=base64.b64encode(_attention_png(prediction)).decode(),
         caption=escape(_caption(prediction)),
         provenance=_table(_provenance(prediction)),
-        research_use=escape(RESEARCH_USE),
+        research_use=escape(RESEARCH_USE_ONLY),
     )
 
 

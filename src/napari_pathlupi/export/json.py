@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from napari_pathlupi.core.geometry import SlideFrame
-from napari_pathlupi.core.results import Prediction
-from napari_pathlupi.export._export import RESEARCH_USE, Export
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY, Prediction
+from napari_pathlupi.export._export import Export
 from napari_pathlupi.export._whole_file import whole_file
 
 
@@ -19,7 +19,7 @@ def summary(prediction: Prediction) -> dict[str, Any]:
     reference = prediction.reference
     values: dict[str, Any] = _json_value(
         {
-            "notice": RESEARCH_USE,
+            "notice": RESEARCH_USE_ONLY,
             "answer": prediction.answer.as_dict(),
             "words": prediction.words,
             "partial": prediction.partial,

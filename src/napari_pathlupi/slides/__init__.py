@@ -45,9 +45,13 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
 
 
 def _must_be_a_file(path: Path) -> None:
-    if not path.exists():
-        raise SlideError(f"there is no file {path}: check the name and the drive.")
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SlideError(f"there is no file {path}: check the name and the drive.") from error
+    except (OSError, ValueError) as error:
+        raise SlideError(f"{path} cannot be opened ({error}): check the name and your rights.") from error
     if path.is_dir():
         raise SlideError(f"{path} is a folder: give one slide file in it.")
-    if path.stat().st_size == 0:
+    if size == 0:
         raise SlideError(f"{path.name} is empty (0 bytes): copy it again.")

@@ -11,7 +11,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 class TileCache:
-    """Keeps the tiles used last, up to a number of bytes; safe from several threads.
+    """Keeps the tiles used last, up to a number of bytes but always the last; safe from several threads.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class TileCache:
             if key not in self._tiles:
                 self._tiles[key] = tile
                 self._bytes += tile.nbytes
-            while self._bytes > self.limit_bytes and self._tiles:
+            while self._bytes > self.limit_bytes and len(self._tiles) > 1:
                 self._bytes -= self._tiles.popitem(last=False)[1].nbytes
         return tile
 

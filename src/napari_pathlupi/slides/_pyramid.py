@@ -70,7 +70,7 @@ def lazy_pyramid(slide: "Slide", tile_px: int) -> "list[da.Array]":
             da.from_array(
                 view,
                 chunks=(chunk, chunk, 3),
-                name=f"slide-{slide.fingerprint}-{level}-{halvings}",
+                name=f"slide-{slide.fingerprint}-{slide.opening}-{level}-{halvings}",
                 meta=np.empty((0, 0, 0), np.uint8),
                 inline_array=True,
                 asarray=False,

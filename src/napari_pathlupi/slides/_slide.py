@@ -1,6 +1,7 @@
 """What every slide can do, whatever its file."""
 
 import hashlib
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB."""
 
 WHITE = 255
+BAND_PIXELS = 16_000_000
+"""Pixels that are held unhalved at once: 48 MB (our choice)."""
+_OPENINGS = itertools.count()
 
 
 class Slide(ABC):
@@ -42,6 +46,12 @@ class Slide(ABC):
         Names the content, whatever the file is called.
     vendor
         Who wrote the file, for the panel.
+
+    Attributes
+    ----------
+    opening
+        Tells this object from every other slide of this process, also of the same content: what is cached is cached
+        under it, because a file may change under its name.
     """
 
     def __init__(self, path: Path, frame: SlideFrame, levels: Sequence[Level], fingerprint: str, vendor: str) -> None:
@@ -50,6 +60,7 @@ class Slide(ABC):
         self.levels = tuple(levels)
         self.fingerprint = fingerprint
         self.vendor = vendor
+        self.opening = next(_OPENINGS)
 
     @abstractmethod
     def read_level(
@@ -192,27 +203,54 @@ def white_around(
     origin_px, shape_px, halvings
         As of `Slide.read_level`.
     """
+
+    def read_band(origin: tuple[int, int], shape: tuple[int, int]) -> Picture:
+        band = np.full((*shape, 3), WHITE, np.uint8)
+        low = [max(0, start) for start in origin]
+        high = [min(whole, start + count) for whole, start, count in zip(whole_px, origin, shape, strict=True)]
+        if high[0] > low[0] and high[1] > low[1]:
+            rows, columns = (slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))
+            band[rows, columns] = read(slice(low[0], high[0]), slice(low[1], high[1]))[..., :3]
+        return band
+
+    return halved_in_bands(read_band, origin_px, shape_px, halvings)
+
+
+def halved_in_bands(
+    read: Callable[[tuple[int, int], tuple[int, int]], Picture],
+    origin_px: tuple[int, int],
+    shape_px: tuple[int, int],
+    halvings: int,
+) -> Picture:
+    """Return a halved region without ever holding more than a band of it unhalved.
+
+    Parameters
+    ----------
+    read
+        Gives the unhalved pixels of an origin and a shape.
+    origin_px, shape_px, halvings
+        As of `Slide.read_level`.
+    """
     factor = 2**halvings
-    answer = np.full((shape_px[0] * factor, shape_px[1] * factor, 3), WHITE, np.uint8)
-    low = [max(0, start * factor) for start in origin_px]
-    high = [min(w, (o + s) * factor) for w, o, s in zip(whole_px, origin_px, shape_px, strict=True)]
-    if high[0] > low[0] and high[1] > low[1]:
-        rows, columns = (slice(a - o * factor, b - o * factor) for a, b, o in zip(low, high, origin_px, strict=True))
-        answer[rows, columns] = read(slice(low[0], high[0]), slice(low[1], high[1]))[..., :3]
-    return reduce_by_halving(answer, halvings)
+    answer = np.empty((*shape_px, 3), np.uint8)
+    rows = max(1, BAND_PIXELS // max(1, shape_px[1] * factor**2))
+    for first in range(0, shape_px[0], rows):
+        count = min(rows, shape_px[0] - first)
+        band = read(((origin_px[0] + first) * factor, origin_px[1] * factor), (count * factor, shape_px[1] * factor))
+        answer[first : first + count] = reduce_by_halving(band, halvings)
+    return answer
 
 
 def fingerprint_of(path: Path) -> str:
-    """Return 32 hex digits that name the content: its size, its first and its last 256 KiB."""
-    piece = 256 * 1024
+    """Return 32 hex digits that name the content: its size and 64 pieces of 16 KiB, spread evenly from end to end."""
+    piece, pieces = 16 * 1024, 64
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         digest.update(str(size).encode())
-        file.seek(0)
-        digest.update(file.read(piece))
-        file.seek(max(0, size - piece))
-        digest.update(file.read(piece))
+        for index in range(pieces):
+            file.seek(max(0, size - piece) * index // (pieces - 1))
+            digest.update(file.read(piece))
     return digest.hexdigest()
 
 

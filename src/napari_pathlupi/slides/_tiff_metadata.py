@@ -1,13 +1,30 @@
 """What TIFF files say of themselves: who wrote them and how large a pixel is."""
 
 import re
+import struct
 import xml.etree.ElementTree as ElementTree
 from fractions import Fraction
 from typing import Any
 
+import tifffile
+
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.errors import SlideError
 
+TIFF_FAULTS = (
+    tifffile.TiffFileError,
+    ValueError,
+    LookupError,
+    OSError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    MemoryError,
+    NotImplementedError,
+    struct.error,
+)
+"""What tifffile and tiffslide raise over a damaged index: a changed byte may turn up as any of these."""
 UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}
 """TIFF 6.0, tag 296 ResolutionUnit: 2 is inch, 3 is centimetre."""
 UM_PER_OME_UNIT = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
@@ -40,8 +57,8 @@ def mpp_of(tiff: Any, page: Any) -> Mpp | None:
 
 def _aperio_mpp(tiff: Any, page: Any) -> Mpp | None:
     # Aperio "Digital Slides and Third-Party Data Interchange", 2008: "|MPP = 0.4990" in the description
-    found = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", page.description) if tiff.is_svs else None
-    return Mpp(float(found[1]), float(found[1]), "Aperio header") if found and float(found[1]) > 0 else None
+    found = re.search(r"\|\s*MPP\s*=\s*(\d+\.?\d*|\.\d+)", page.description) if tiff.is_svs else None
+    return _if_credible(float(found[1]), float(found[1]), "Aperio header") if found else None
 
 
 def _ome_mpp(tiff: Any) -> Mpp | None:
@@ -53,12 +70,15 @@ def _ome_mpp(tiff: Any) -> Mpp | None:
         raise SlideError(f"the OME-XML in {tiff.filename} is damaged ({error}): export the file again.") from error
     pixels = root.find(".//{*}Pixels")
     sizes = [_ome_length(pixels, axis) for axis in "YX"] if pixels is not None else [None, None]
-    return Mpp(sizes[0], sizes[1], "OME-XML") if sizes[0] and sizes[1] else None
+    return _if_credible(sizes[0], sizes[1], "OME-XML") if sizes[0] and sizes[1] else None
 
 
 def _ome_length(pixels: ElementTree.Element, axis: str) -> float | None:
     value, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
-    return float(value) * UM_PER_OME_UNIT[unit] if value and unit in UM_PER_OME_UNIT else None
+    try:
+        return float(value or "") * UM_PER_OME_UNIT[unit]
+    except (ValueError, KeyError):
+        return None
 
 
 def _tag_mpp(tiff: Any, page: Any) -> Mpp | None:
@@ -71,4 +91,12 @@ def _tag_mpp(tiff: Any, page: Any) -> Mpp | None:
         return None
     y, x = (UM_PER_RESOLUTION_UNIT[unit] / float(Fraction(*number)) for number in numbers)
     source = "Hamamatsu resolution tag" if tiff.is_ndpi else "TIFF resolution tag"
-    return Mpp(y, x, source) if max(y, x) <= COARSEST_BELIEVED else None
+    return _if_credible(y, x, source) if max(y, x) <= COARSEST_BELIEVED else None
+
+
+def _if_credible(y: float, x: float, source: str) -> Mpp | None:
+    """What a file states, or None where that is not the scale of a slide, so that the user is asked."""
+    try:
+        return Mpp(y, x, source)
+    except SlideError:
+        return None

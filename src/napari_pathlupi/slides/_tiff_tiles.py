@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ JPEG = 7
 """TIFF Technical Note 2: Compression 7 is JPEG with abbreviated streams and shared JPEGTables."""
 RGB, YCBCR = 2, 6
 """TIFF 6.0, tag 262 PhotometricInterpretation."""
+PLAIN_ROWS = 256
+"""Rows of an uncompressed picture that are read at once (our choice)."""
 DCT_HALVINGS = 3
 """libjpeg decodes at 1/2, 1/4 and 1/8 in the DCT domain."""
 
@@ -69,9 +72,20 @@ class TiledPage:
         if page.samplesperpixel > 1 and page.planarconfig != 1:
             raise UnknownFormatError(f"{name} stores its colours as separate planes")
         tile = int(page.chunks[0]), int(page.chunks[1])
+        if min(height, width, *tile) < 1:
+            raise UnknownFormatError(f"{name} states a size of {width} × {height} px in tiles of {tile[1]} × {tile[0]}")
         columns = -(-width // tile[1])
         offsets, counts = page.dataoffsets, page.databytecounts
-        return cls((height, width), tile, offsets, counts, columns, page, page.decode, _jpeg_head(page))
+        decode = page.decode
+        if page.is_memmappable:  # one block of plain rows, however many strips it is cut into
+            tile, row = (min(PLAIN_ROWS, height), width), width * page.samplesperpixel
+            rows = range(0, height, tile[0])
+            offsets = [page.dataoffsets[0] + first * row for first in rows]
+            counts = [min(tile[0], height - first) * row for first in rows]
+            decode = partial(_plain_rows, (-1, width, page.samplesperpixel))
+        if len(offsets) < columns * -(-height // tile[0]) or len(offsets) != len(counts):
+            raise UnknownFormatError(f"{name} lists {len(offsets)} tiles, fewer than its size needs")
+        return cls((height, width), tile, offsets, counts, columns, page, decode, _jpeg_head(page))
 
     @property
     def square(self) -> bool:
@@ -86,7 +100,8 @@ class TiledPage:
     @property
     def most_halvings(self) -> int:
         """How often a tile can be halved into whole pixels, up to what libjpeg does while decoding."""
-        return next(h for h in range(DCT_HALVINGS, -1, -1) if all(side % 2**h == 0 for side in self.tile_px) or h == 0)
+        sides = self.tile_px if self.columns > 1 else self.tile_px[:1]  # a lone column may end anywhere
+        return next(h for h in range(DCT_HALVINGS, -1, -1) if h == 0 or all(side % 2**h == 0 for side in sides))
 
     def position(self, row: int, column: int) -> tuple[int, int]:
         """Return offset and number of bytes of a tile; 0 bytes for one that is left out."""
@@ -98,7 +113,7 @@ class TiledPage:
         height, width = self.tile_px[0] >> halvings, self.tile_px[1] >> halvings
         if self.jpeg_head is not None:
             picture: Picture = simplejpeg.decode_jpeg(
-                self.jpeg_head + data[2:], "RGB", min_height=height, min_width=width, min_factor=1, strict=False
+                self.jpeg_head + data[2:], "RGB", min_height=height, min_width=width, min_factor=1
             )
             if picture.shape[:2] == (height, width):
                 return picture
@@ -114,6 +129,10 @@ class TiledPage:
         tile = np.full((*self.tile_px, 3), WHITE, np.uint8)
         tile[: pixels.shape[0], : pixels.shape[1]] = pixels  # a last strip is shorter; grey is repeated
         return tile
+
+
+def _plain_rows(shape: tuple[int, int, int], data: bytes, index: int, **_: Any) -> tuple[Picture]:
+    return (np.frombuffer(data, np.uint8).reshape(shape),)
 
 
 def _jpeg_head(page: Any) -> bytes | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
+import simplejpeg
 
 from napari_pathlupi.core.geometry import Level, SlideFrame
 from napari_pathlupi.errors import SlideError
@@ -53,11 +54,11 @@ def open_picture(path: Path) -> PictureSlide:
     SlideError
         When the picture is damaged or not 8-bit grey or RGB.
     """
-    data = path.read_bytes()
-    decode = imagecodecs.png_decode if path.suffix.lower() == ".png" else imagecodecs.jpeg8_decode
     try:
-        picture = decode(data)
-    except (imagecodecs.PngError, imagecodecs.Jpeg8Error, ValueError) as error:
+        data = path.read_bytes()
+        is_png = path.suffix.lower() == ".png"
+        picture = imagecodecs.png_decode(data) if is_png else simplejpeg.decode_jpeg(data, "RGB")
+    except (imagecodecs.PngError, ValueError, OSError) as error:
         raise SlideError(f"{path.name} cannot be decoded ({error}): copy it again.") from error
     if picture.dtype != np.uint8:
         raise SlideError(f"{path.name} has {picture.dtype} pixels: 8-bit RGB is what can be read.")

@@ -17,8 +17,8 @@ from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, reduce_by_halving
-from napari_pathlupi.slides._tiff_metadata import mpp_of, vendor_of
+from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, halved_in_bands
+from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, vendor_of
 from napari_pathlupi.slides._tiff_tiles import TiledPage
 
 if TYPE_CHECKING:
@@ -39,12 +39,10 @@ class TiffSlide(Slide):
     def read_level(
         self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
     ) -> Picture:
-        page = self._pages[level]
-        rest = max(0, halvings - page.most_halvings)
-        if rest:
-            origin_px, shape_px = _times(origin_px, 2**rest), _times(shape_px, 2**rest)
-        picture = self._assemble(level, origin_px, shape_px, halvings - rest)
-        return reduce_by_halving(picture, rest)
+        own = min(halvings, self._pages[level].most_halvings)
+        return halved_in_bands(
+            lambda origin, shape: self._assemble(level, origin, shape, own), origin_px, shape_px, halvings - own
+        )
 
     def _assemble(self, level: int, origin: tuple[int, int], shape: tuple[int, int], halvings: int) -> Picture:
         page = self._pages[level]
@@ -86,7 +84,7 @@ class TiffSlide(Slide):
                     "the file is damaged, copy it again."
                 ) from error
 
-        return TILES.get((self.fingerprint, level, row, column, halvings), decode)
+        return TILES.get((self.opening, level, row, column, halvings), decode)
 
     def _bytes(self, offset: int, count: int) -> bytes:
         with self._lock:
@@ -114,10 +112,6 @@ LIKE_ASPECT = 0.02
 """How far the aspect of a reduced page may be from that of level 0, for rounding of small levels (our choice)."""
 
 
-def _times(pair: tuple[int, int], factor: int) -> tuple[int, int]:
-    return pair[0] * factor, pair[1] * factor
-
-
 def open_tiff(path: Path) -> TiffSlide:
     """Return the slide in a TIFF file.
 
@@ -133,10 +127,10 @@ def open_tiff(path: Path) -> TiffSlide:
             pages = _pages_of(tiff, path)
             frame = SlideFrame(pages[0].shape_px, mpp_of(tiff, _first_page(tiff)))
             vendor = vendor_of(tiff)
-    except (tifffile.TiffFileError, ValueError, KeyError, IndexError, OSError, TypeError) as error:
+            _must_be_whole(path, pages)
+    except TIFF_FAULTS as error:
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnknownFormatError(f"{path.name} is no TIFF file that can be read ({words})") from error
-    _must_be_whole(path, pages)
     return TiffSlide(path, pages, frame, fingerprint_of(path), vendor)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
-from napari_pathlupi.errors import UnknownFormatError
+from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -39,7 +40,13 @@ class TiffSlideSlide(Slide):
             with self._lock:
                 if self._reader is None:
                     self._reader, self._file = _open_reader(self.path)
-                return np.asarray(self._reader.zarr_group[str(level)][rows, columns])
+                try:
+                    return np.asarray(self._reader.zarr_group[str(level)][rows, columns])
+                except (ValueError, RuntimeError, OSError) as error:
+                    raise SlideError(
+                        f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
+                        "is damaged, copy it again."
+                    ) from error
 
         return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
 
@@ -88,19 +95,25 @@ def open_with_tiffslide(path: Path) -> TiffSlideSlide:
     UnknownFormatError
         When tiffslide cannot open it, or its pixels are not 8-bit RGB.
     """
-    from tiffslide import TiffFileError
-
     try:
         reader, file = _open_reader(path)
-    except (TiffFileError, ValueError, KeyError, IndexError, OSError, TypeError, NotImplementedError) as error:
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnknownFormatError(f"tiffslide cannot open it either ({words})") from error
-    level = reader.zarr_group["0"]
-    if level.dtype != np.uint8 or level.ndim != 3 or level.shape[2] < 3:
-        reader.close()
+    except TIFF_FAULTS as error:
+        raise _refused(str(error) or type(error).__name__) from error
+    try:
+        level = reader.zarr_group["0"]
+        if level.dtype != np.uint8 or level.ndim != 3 or level.shape[2] < 3:
+            raise _refused(f"{level.shape} of {level.dtype}: 8-bit RGB is what can be read")
+        return TiffSlideSlide(path, reader, file)
+    except TIFF_FAULTS as error:
         file.close()
-        raise UnknownFormatError(f"tiffslide finds {level.shape} of {level.dtype}: 8-bit RGB is what can be read")
-    return TiffSlideSlide(path, reader, file)
+        raise _refused(str(error) or type(error).__name__) from error
+    except UnknownFormatError:
+        file.close()
+        raise
+
+
+def _refused(words: str) -> UnknownFormatError:
+    return UnknownFormatError(f"tiffslide cannot open it either ({words.splitlines()[0]})")
 
 
 FORMAT = Format(suffixes=(".svs", ".ndpi", ".tif", ".tiff", ".btf", ".scn", ".bif"), rank=20, open=open_with_tiffslide)

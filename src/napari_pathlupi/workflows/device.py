@@ -54,9 +54,9 @@ def choose_device(wish: str = "auto") -> Device:
 
 
 def free_a_core() -> None:
-    """Let torch leave one core to the window, in the calling thread."""
+    """Let torch leave half of the cores to the window and the readers; a lower limit that was set stays."""
     import os
 
     import torch
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 2) // 2)))

@@ -13,7 +13,7 @@ from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.features import FeatureBag
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import Cancelled, InferenceError, SlideError
+from napari_pathlupi.errors import Cancelled, InferenceError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.device import Device, choose_device, free_a_core
 
@@ -40,6 +40,13 @@ class EmbedConfig:
     device: str = "auto"
     batch_size: int = 0
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 0 or self.threads < 1:
+            raise SettingsError(
+                f"a batch of {self.batch_size} tiles on {self.threads} threads cannot be: give 0 (automatic) or more "
+                "tiles, and at least one thread."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,9 +107,13 @@ def _read_ahead(
 
 def _read(slide: Slide, grid: TileGrid, start: int, end: int) -> tuple[npt.NDArray[np.int64], Pictures, int]:
     pictures, indices = [], []
+    scale = (
+        grid.mpp / grid.slide_mpp.y,
+        grid.mpp / grid.slide_mpp.x,
+    )  # the slide's may be restated meanwhile
     for index in range(start, end):
         try:
-            pictures.append(slide.read(grid.region(index).origin_px0, (grid.tile_px, grid.tile_px), grid.mpp))
+            pictures.append(slide.read_scaled(grid.region(index).origin_px0, (grid.tile_px, grid.tile_px), scale))
         except SlideError:  # counted by the caller and told to the user
             continue
         indices.append(index)

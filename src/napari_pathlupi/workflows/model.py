@@ -101,7 +101,7 @@ class SlideModel(nn.Module):
         name = bundle.card.name
         try:
             model = cls(bundle.card)
-        except (NotFoundError, TypeError, ValueError) as error:
+        except (NotFoundError, TypeError, ValueError, RuntimeError, MemoryError) as error:
             raise BundleError(f"the model {name} cannot be built: {error} Install a newer napari-pathlupi.") from error
         try:
             model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in bundle.tensors.items()})

@@ -183,6 +183,7 @@ class _Run:
             provenance=self._provenance(),
             activity=output.activity,
             notes=tuple(notes[: bool(self.failed)]),
+            failed=self.failed,
         )
 
     def _spread(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -191,7 +192,7 @@ class _Run:
         return everywhere
 
     def _provenance(self) -> Provenance:
-        card, mpp = self.bundle.card, self.slide.mpp
+        card, mpp = self.bundle.card, self.plan.grid.slide_mpp
         return Provenance(
             slide_name=self.slide.path.name,
             fingerprint=self.slide.fingerprint,
