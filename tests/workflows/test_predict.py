@@ -9,7 +9,7 @@ from shapely import box
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.core.progress import CancelFlag, run
-from napari_pathlupi.errors import Cancelled, MismatchError, SlideError
+from napari_pathlupi.errors import Cancelled, MismatchError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows import predict as predict_module
 from napari_pathlupi.workflows.predict import PredictConfig, plan, predict, predict_steps
@@ -127,3 +127,10 @@ def test_cpu_and_gpu_give_the_same_prediction(tissue_slide: Slide, small_bundle:
     cpu, gpu = (predict(tissue_slide, small_bundle, PredictConfig(device=d)) for d in ("cpu", "cuda"))
     assert np.allclose(cpu.attention, gpu.attention, rtol=1e-3, atol=1e-6)
     assert np.allclose(cpu.answer.probabilities, gpu.answer.probabilities, atol=1e-3)
+
+
+def test_a_share_of_tissue_above_one_is_told() -> None:
+    with pytest.raises(SettingsError, match="a share between 0 and 1"):
+        PredictConfig(min_coverage=3)
+    with pytest.raises(SettingsError, match="give 0"):
+        PredictConfig(batch_size=-1)

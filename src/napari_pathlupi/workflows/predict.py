@@ -18,7 +18,7 @@ from napari_pathlupi.core.results import Evidence, Prediction, Provenance
 from napari_pathlupi.core.settings import as_dict
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TissueMask
-from napari_pathlupi.errors import Cancelled, SlideError
+from napari_pathlupi.errors import Cancelled, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.device import choose_device
 from napari_pathlupi.workflows.embed import EmbedConfig, encode_batches
@@ -43,6 +43,11 @@ class PredictConfig(EmbedConfig):
     """
 
     min_coverage: float = 0.5
+
+    def __post_init__(self) -> None:
+        EmbedConfig.__post_init__(self)  # super() does not work in a dataclass with slots
+        if not 0 <= self.min_coverage <= 1:
+            raise SettingsError(f"{self.min_coverage:g} of a tile cannot be tissue: give a share between 0 and 1.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
