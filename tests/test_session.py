@@ -16,7 +16,7 @@ from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import Cancelled, InferenceError, NoTissueError, OutputError
 from napari_pathlupi.export.geojson import read_regions
 from napari_pathlupi.panel_state import Extent, Phase, resolve
-from napari_pathlupi.runs import UNLIKE, Run, end_words, export
+from napari_pathlupi.runs import UNLIKE, Run, end_words, export, export_regions
 from napari_pathlupi.session import Session
 from napari_pathlupi.workflows.predict import Plan, PredictConfig
 
@@ -149,6 +149,19 @@ def test_an_export_writes_every_format_and_the_regions_back_to_where_they_were(r
     assert not set(export(run, tmp_path / "new", [drawn])) & set(files)
     (read,) = read_regions(files[-1], FRAME)
     assert read.geometry.equals(drawn.geometry)
+
+
+def test_regions_are_numbered_with_the_rest_and_never_overwritten(run: Run, tmp_path: Path) -> None:
+    drawn = AnnotatedRegion(box(100, 200, 300, 500), name="Tumour")
+    *others, first = export(run, tmp_path, [drawn])
+    before = first.read_bytes()
+    for file in others:
+        file.unlink()
+    assert all(file.name.startswith("case <17> & co.2.") for file in export(run, tmp_path))
+    assert all(file.name.startswith("case <17> & co.3.") for file in export(run, tmp_path, [drawn]))
+    (alone,) = export_regions("case <17> & co.svs", FRAME, tmp_path, [drawn])
+    assert alone.name == "case <17> & co.2.regions.geojson"
+    assert first.read_bytes() == before
 
 
 def test_an_export_to_where_nothing_can_be_written_is_one_sentence(run: Run, tmp_path: Path) -> None:

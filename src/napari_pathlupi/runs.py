@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 
 from napari_pathlupi.core.geometry import SlideFrame
@@ -10,7 +9,7 @@ from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.errors import OutputError
 from napari_pathlupi.panel_state import duration
-from napari_pathlupi.workflows.save import save_prediction
+from napari_pathlupi.workflows.save import save_prediction, save_regions
 
 UNLIKE = "This slide is unlike those the model learned from: the answer is shown as not supported."
 
@@ -35,6 +34,11 @@ class Run:
     frame: SlideFrame
     extent: str
     prediction: Prediction
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the content of its slide."""
+        return self.prediction.provenance.fingerprint
 
     @property
     def answer(self) -> str:
@@ -68,9 +72,7 @@ def export(run: Run, folder: Path, regions: Sequence[AnnotatedRegion] = ()) -> l
         When the folder cannot be written.
     """
     _must_be_there(folder)
-    written = save_prediction(run.prediction, run.frame, folder)
-    name = run.prediction.provenance.slide_name
-    return [*written, *export_regions(name, run.frame, folder, regions)]
+    return save_prediction(run.prediction, run.frame, folder, regions=regions)
 
 
 def export_regions(slide_name: str, frame: SlideFrame, folder: Path, regions: Sequence[AnnotatedRegion]) -> list[Path]:
@@ -81,16 +83,8 @@ def export_regions(slide_name: str, frame: SlideFrame, folder: Path, regions: Se
     OutputError
         When the folder cannot be written.
     """
-    from napari_pathlupi.export.geojson import write_regions
-
-    if not regions:
-        return []
     _must_be_there(folder)
-    stem = Path(slide_name).stem
-    names = chain([f"{stem}.regions"], (f"{stem}.{attempt}.regions" for attempt in count(2)))
-    path = next(path for name in names if not (path := folder / f"{name}.geojson").exists())
-    write_regions(path, regions, frame)
-    return [path]
+    return save_regions(regions, slide_name, frame, folder)
 
 
 def _must_be_there(folder: Path) -> None:

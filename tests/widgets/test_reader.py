@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,36 @@ def test_the_size_of_a_picture_is_read_from_its_head(
     assert get_reader(str(path)) is not None
 
 
-@pytest.mark.parametrize("name", ["none.svs", "notes.txt", "broken.tif", "broken.png", "broken.jpg", "folder.svs"])
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((64, 64), {"dtype": np.uint16}),
+        ((64, 64), {"dtype": np.float32}),
+        ((5, 64, 64), {"metadata": {"axes": "ZYX"}}),
+        ((5, 64, 64), {"metadata": {"axes": "TYX"}}),
+        ((5, 64, 64), {}),
+        ((3, 64, 64), {"photometric": "rgb", "planarconfig": "separate"}),
+        ((64, 64, 2), {"photometric": "minisblack", "planarconfig": "contig"}),
+    ],
+)
+def test_a_tiled_tiff_that_no_slide_reader_takes_is_left_to_others(
+    shape: tuple[int, ...], options: dict[str, Any], tmp_path: Path
+) -> None:
+    from napari_pathlupi.errors import SlideError
+    from napari_pathlupi.slides import open_slide
+
+    path = tmp_path / "stack.tif"
+    dtype = options.pop("dtype", np.uint8)
+    tifffile.imwrite(path, np.zeros(shape, dtype), **({"photometric": "minisblack"} | options), tile=(32, 32))
+    assert get_reader(str(path)) is None
+    with pytest.raises(SlideError):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["none.svs", "notes.txt", "broken.tif", "broken.png", "broken.jpg", "folder.svs", f"{'long' * 75}.svs", "\0.svs"],
+)
 def test_what_is_no_slide_is_declined_without_an_error(name: str, tmp_path: Path) -> None:
     if name.startswith("broken"):
         (tmp_path / name).write_bytes(b"not a picture")

@@ -18,8 +18,9 @@ _ANYONES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], Layers] | None:
     """Return `read` when all files are slides, None otherwise; looks at their index only and never raises.
 
-    Slide formats are claimed by their ending, so that a damaged one is reported here in one sentence. TIFF files of
-    any kind are claimed when they are tiled or have a pyramid; flat TIFF, PNG and JPEG only above `FLAT_AT_LEAST_PX`.
+    Slide formats are claimed by their ending, so that a damaged one is reported here in one sentence. Other TIFF files
+    are claimed when they hold one plane of 8-bit grey or RGB that is tiled or has a pyramid; flat TIFF, PNG and JPEG
+    only above `FLAT_AT_LEAST_PX`.
     """
     paths = [path] if isinstance(path, str) else list(path)
     return read if paths and all(_is_ours(Path(one)) for one in paths) else None
@@ -43,13 +44,13 @@ def read(path: str | Sequence[str]) -> Layers:
 
 
 def _is_ours(path: Path) -> bool:
-    from napari_pathlupi.catalogue import formats
-
-    suffix = path.suffix.lower()
-    known = [formats[name] for name in formats if suffix in formats[name].suffixes]
-    if not known or not path.is_file():
-        return False
     try:
+        from napari_pathlupi.catalogue import formats
+
+        suffix = path.suffix.lower()
+        known = [formats[name] for name in formats if suffix in formats[name].suffixes]
+        if not known or not path.is_file():
+            return False
         if suffix in _ANYONES:
             return _tiff_is_ours(path)
         return not all(one.whole_only for one in known) or _picture_px(path) >= FLAT_AT_LEAST_PX
@@ -61,9 +62,16 @@ def _tiff_is_ours(path: Path) -> bool:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
-        flat = not page.is_tiled and len(tiff.series[0].levels) == 1
-        return not flat or page.imagewidth * page.imagelength >= FLAT_AT_LEAST_PX
+        series = max(tiff.series, key=_px)
+        page = series.keyframe
+        interleaved = page.samplesperpixel in (1, 3, 4) and page.planarconfig == 1
+        if page.dtype != "uint8" or not interleaved or not set(series.axes) <= set("YXS"):
+            return False
+        return page.is_tiled or len(series.levels) > 1 or _px(series) >= FLAT_AT_LEAST_PX
+
+
+def _px(series: Any) -> int:
+    return int(series.keyframe.imagewidth * series.keyframe.imagelength)
 
 
 def _picture_px(path: Path) -> int:

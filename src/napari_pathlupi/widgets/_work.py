@@ -1,10 +1,11 @@
 """Long work in a thread of napari's, its errors told as results.
 
 napari drops a RuntimeError that leaves a generator worker without any signal, and shows every other error with its
-trace. So what a user can be told comes back as a `PathlupiError`, a RuntimeError becomes one, and only a fault of ours
-goes napari's way.
+traceback. So every error comes back as a `PathlupiError`, in one sentence for the user; of what was not foreseen the
+traceback is logged as well, for whoever is to mend it.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -14,6 +15,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_pathlupi.core.progress import Progress, Steps, at_most_every
 from napari_pathlupi.errors import Cancelled, InferenceError, PathlupiError
+
+_log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_STEPS = 0.1
 """Steps are shown at most this often (our choice)."""
@@ -63,6 +66,7 @@ class Work(QObject):
         self._end(Cancelled("Stopped because the window was closed."))
 
     def _fault(self, error: Exception) -> None:
+        _log.error("a fault in work in the background", exc_info=error)
         self._end(InferenceError(f"Something in the program failed ({type(error).__name__}: {error})."))
 
 
@@ -87,6 +91,7 @@ def _told(steps: Steps[Any]) -> Steps[tuple[Any]]:
     except PathlupiError as error:
         return (error,)
     except RuntimeError as error:
+        _log.exception("the device or the network failed")
         return (InferenceError(f"The device or the network failed: {error}"),)
 
 

@@ -1,17 +1,27 @@
 """Results to files, each whole or not at all, none ever overwritten."""
 
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Iterable, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from napari_pathlupi.catalogue import exports
 from napari_pathlupi.core.geometry import SlideFrame
+from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.export._export import Export
 
+REGIONS = ".regions.geojson"
+"""How the file of a person's regions ends."""
 
-def save_prediction(prediction: Prediction, frame: SlideFrame, folder: Path, names: Iterable[str] = ()) -> list[Path]:
-    """Write a prediction in several formats and return the files.
+
+def save_prediction(
+    prediction: Prediction,
+    frame: SlideFrame,
+    folder: Path,
+    names: Iterable[str] = (),
+    regions: Sequence[AnnotatedRegion] = (),
+) -> list[Path]:
+    """Write a prediction in several formats, and a person's regions; return the files.
 
     They are called after the slide; a second run becomes ``slide.2…``, because results are kept, never overwritten.
 
@@ -23,6 +33,8 @@ def save_prediction(prediction: Prediction, frame: SlideFrame, folder: Path, nam
         Where to write.
     names
         Exports of the catalogue; none means all.
+    regions
+        Outlines drawn by a person, level-0 pixels; they get a file of their own.
 
     Raises
     ------
@@ -30,12 +42,36 @@ def save_prediction(prediction: Prediction, frame: SlideFrame, folder: Path, nam
         When the folder cannot be written to.
     """
     chosen: list[Export] = [exports[name] for name in (names or exports)]
-    stem = Path(prediction.provenance.slide_name).stem
-    for attempt in count(1):
-        start = stem if attempt == 1 else f"{stem}.{attempt}"
-        files = [folder / f"{start}{export.suffix}" for export in chosen]
-        if not any(file.exists() for file in files):
-            break
+    start = _unused(folder, prediction.provenance.slide_name, [REGIONS, *(export.suffix for export in chosen)])
+    files = [start.with_name(f"{start.name}{export.suffix}") for export in chosen]
     for export, file in zip(chosen, files, strict=True):
         export.write(file, prediction, frame)
-    return files
+    return [*files, *_write_regions(start, regions, frame)]
+
+
+def save_regions(regions: Sequence[AnnotatedRegion], slide_name: str, frame: SlideFrame, folder: Path) -> list[Path]:
+    """Write a person's regions for QuPath and return the file, none when there are no regions.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written to.
+    """
+    return _write_regions(_unused(folder, slide_name, [REGIONS]), regions, frame)
+
+
+def _unused(folder: Path, slide_name: str, endings: Sequence[str]) -> Path:
+    """The first of ``slide``, ``slide.2``, … to which none of the endings makes a file that is there."""
+    stem = Path(slide_name).stem
+    starts = chain([stem], (f"{stem}.{attempt}" for attempt in count(2)))
+    return next(folder / start for start in starts if not any((folder / f"{start}{e}").exists() for e in endings))
+
+
+def _write_regions(start: Path, regions: Sequence[AnnotatedRegion], frame: SlideFrame) -> list[Path]:
+    from napari_pathlupi.export.geojson import write_regions
+
+    if not regions:
+        return []
+    file = start.with_name(f"{start.name}{REGIONS}")
+    write_regions(file, regions, frame)
+    return [file]
