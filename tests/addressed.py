@@ -25,7 +25,7 @@ def address_of(pixels: Picture) -> npt.NDArray[np.int64]:
 def write_pyramid(path: Path, levels: list[Picture], tile: int = 64, **options: Any) -> Path:
     """A tiled TIFF as Aperio writes it (a thumbnail second), or plain reduced pages when it is no SVS."""
     aperio = path.suffix == ".svs"
-    with tifffile.TiffWriter(path) as tiff:
+    with tifffile.TiffWriter(path, bigtiff=bool(options.pop("bigtiff", False))) as tiff:
         for index, level in enumerate(levels):
             height, width = level.shape[:2]
             words = f"Aperio Image Library v12\n{width}x{height} |AppMag = 40|MPP = 0.2500" if aperio else None

@@ -11,7 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from addressed import address_of, addresses, write_pyramid
 from napari_pathlupi import open_slide
-from napari_pathlupi.errors import SlideError
+from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.slides._tiff_tiles import TiledPage
+from napari_pathlupi.slides.tiff import open_tiff
 
 
 @pytest.mark.parametrize("name", ["wsi/CMU-1-Small-Region.svs", "wsi/test3-DAPI-2-(387).ndpi"])
@@ -182,3 +184,137 @@ def test_a_jpeg_cut_short_is_told(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SlideError, match=r"cut.jpg cannot be decoded"):
         open_slide(tmp_path / "cut.jpg")
+
+
+CODECS: dict[str, dict[str, object]] = {
+    "none": {"compression": "none"},
+    "lzw": {"compression": "lzw", "predictor": True},
+    "deflate": {"compression": "deflate", "predictor": True},
+    "jpeg-444": {"compression": "jpeg", "subsampling": (1, 1)},
+    "jpeg-422": {"compression": "jpeg", "subsampling": (2, 1)},
+    "jpeg-420": {"compression": "jpeg", "subsampling": (2, 2)},
+    "jpeg-rgb": {"compression": "jpeg", "compressionargs": {"outcolorspace": "rgb"}},
+    "jpeg-bigtiff": {"compression": "jpeg", "bigtiff": True},
+    "j2k-rgb-lossless": {"compression": 33005, "compressionargs": {"reversible": True}},
+    "j2k-rgb": {"compression": 33005, "compressionargs": {"level": 40}},
+    "j2k-ycbcr-lossless": {"compression": 33003, "compressionargs": {"reversible": True}},
+    "j2k-ycbcr": {"compression": 33003, "compressionargs": {"level": 40}},
+}
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+def test_every_codec_of_aperio_gives_the_pixels_of_openslide(codec: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    picture = gaussian_filter(rng.uniform(0, 255, (333, 417, 3)), (1.5, 1.5, 0))
+    picture = ((picture - 128) * 6 + 128).clip(0, 255).astype(np.uint8)  # strong colours, and clipped ones
+    path = write_pyramid(tmp_path / "codec.svs", [picture, picture[::4, ::4]], tile=128, **CODECS[codec])
+    slide = open_slide(path)
+    with openslide.OpenSlide(path) as reference:
+        for level in range(2):
+            height, width = slide.levels[level].shape_px
+            theirs = np.asarray(reference.read_region((0, 0), level, (width, height)).convert("RGB"))
+            assert (slide.read_level(level, (0, 0), (height, width)) == theirs).all()
+    if codec in ("none", "lzw", "deflate", "j2k-rgb-lossless"):
+        assert (slide.read_level(0, (0, 0), picture.shape[:2]) == picture).all()
+
+
+def test_shared_jpeg_tables_are_put_before_each_tile(tmp_path: Path) -> None:
+    picture = gaussian_filter(np.random.default_rng(6).uniform(0, 255, (256, 384, 3)), (2, 2, 0)).astype(np.uint8)
+    path = tmp_path / "tables.svs"
+    tiles = [picture[y : y + 128, x : x + 128] for y in (0, 128) for x in (0, 128, 256)]
+    streams = [simplejpeg.encode_jpeg(np.ascontiguousarray(tile), 85, "RGB", "420") for tile in tiles]
+    tables = _tables_of(streams[0])
+    bare = [_without_tables(stream) for stream in streams]
+    words = "Aperio Image Library v12\n384x256 |AppMag = 40|MPP = 0.2500"
+    tags = [(347, 7, len(tables), tables, True)]
+    with tifffile.TiffWriter(path) as tiff:
+        options = {"photometric": "ycbcr", "subsampling": (2, 2), "extratags": tags, "description": words}
+        shape = {"shape": (256, 384, 3), "dtype": np.uint8, "tile": (128, 128)}
+        tiff.write(iter(bare), compression="jpeg", metadata=None, **shape, **options)
+    with openslide.OpenSlide(path) as reference:
+        theirs = np.asarray(reference.read_region((0, 0), 0, (384, 256)).convert("RGB"))
+    assert (open_slide(path).read_level(0, (0, 0), (256, 384)) == theirs).all()
+
+
+def _segments(stream: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """The marker segments of a JPEG before its scan, and the scan."""
+    found, place = [], 2
+    while stream[place + 1] != 0xDA:
+        length = int.from_bytes(stream[place + 2 : place + 4], "big") + 2
+        found.append((stream[place + 1], stream[place : place + length]))
+        place += length
+    return found, stream[place:]
+
+
+def _tables_of(stream: bytes) -> bytes:
+    return b"\xff\xd8" + b"".join(s for marker, s in _segments(stream)[0] if marker in (0xDB, 0xC4)) + b"\xff\xd9"
+
+
+def _without_tables(stream: bytes) -> bytes:
+    segments, scan = _segments(stream)
+    return b"\xff\xd8" + b"".join(s for marker, s in segments if marker not in (0xDB, 0xC4)) + scan
+
+
+def test_every_level_of_a_restart_marker_ndpi_equals_openslide(shared_data: Path) -> None:
+    path = shared_data / "wsi/test3-DAPI-2-(387).ndpi"
+    slide = open_slide(path)
+    with openslide.OpenSlide(path) as reference:
+        for level in slide.levels:
+            height, width = level.shape_px
+            theirs = reference.read_region((0, 0), reference.level_dimensions.index((width, height)), (width, height))
+            mine = slide.read_level(slide.levels.index(level), (0, 0), (height, width))
+            assert (mine == np.asarray(theirs.convert("RGB"))).all()
+
+
+def test_tiles_that_a_sparse_file_leaves_out_are_white(tmp_path: Path) -> None:
+    picture = addresses((256, 256))
+    cells = [(y, x) for y in range(0, 256, 64) for x in range(0, 256, 64)]
+    tiles = [picture[y : y + 64, x : x + 64] if (y + x) % 128 == 0 else None for y, x in cells]
+    tifffile.imwrite(
+        tmp_path / "sparse.tif", iter(tiles), shape=(256, 256, 3), dtype=np.uint8, tile=(64, 64), photometric="rgb"
+    )
+    slide = open_slide(tmp_path / "sparse.tif")
+    pixels = slide.read_level(0, (0, 0), (256, 256))
+    assert (pixels[:64, 64:128] == 255).all()
+    assert (pixels[:64, :64] == picture[:64, :64]).all()
+    assert slide.missing_tiles == 0
+
+
+def test_unequal_resolution_tags_are_read_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "unequal.tif"
+    resolution = ((10_000 * 1000, 253), (10_000 * 1000, 247))  # x, y: pixels per centimetre
+    tifffile.imwrite(path, np.zeros((64, 64, 3), np.uint8), photometric="rgb", resolution=resolution, resolutionunit=3)
+    mpp = open_slide(path).mpp
+    assert (mpp.y, mpp.x) == (pytest.approx(0.247, rel=1e-12), pytest.approx(0.253, rel=1e-12))
+
+
+def test_of_several_focal_planes_the_first_is_read(tmp_path: Path) -> None:
+    planes = np.stack([np.full((200, 300, 3), grey, np.uint8) for grey in (40, 90, 140)])
+    tifffile.imwrite(
+        tmp_path / "stack.ome.tif", planes, tile=(64, 64), photometric="rgb", metadata={"axes": "ZYXS"}, ome=True
+    )
+    slide = open_slide(tmp_path / "stack.ome.tif")
+    assert (slide.read_level(0, (0, 0), (200, 300)) == 40).all()
+
+
+def test_a_palette_or_cmyk_is_never_taken_for_grey_or_rgb(tmp_path: Path) -> None:
+    palette = np.random.default_rng(0).integers(0, 65535, (3, 256)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "palette.tif", np.zeros((64, 64), np.uint8), photometric="palette", colormap=palette)
+    tifffile.imwrite(tmp_path / "cmyk.tif", np.zeros((64, 64, 4), np.uint8), photometric="separated")
+    for name in ("palette.tif", "cmyk.tif"):
+        with pytest.raises(UnknownFormatError, match="colours of kind"):
+            open_tiff(tmp_path / name)
+
+
+def test_tiles_of_the_same_bytes_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.full((640, 640, 3), 240, np.uint8)
+    picture[:64, :64] = addresses((64, 64))
+    slide = open_slide(write_pyramid(tmp_path / "glass.svs", [picture], compression="jpeg"))
+    decoded = []
+    decode = TiledPage.decode
+    monkeypatch.setattr(
+        TiledPage, "decode", lambda page, data, *place: decoded.append(data) or decode(page, data, *place)
+    )
+    pixels = slide.read_level(0, (0, 0), (640, 640))
+    assert len(decoded) == len(set(decoded)) == 2
+    assert np.abs(pixels[64:].astype(int) - 240).max() <= 1

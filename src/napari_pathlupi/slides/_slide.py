@@ -87,6 +87,15 @@ class Slide(ABC):
         """Let go of the file; reading afterwards opens it again."""
 
     @property
+    def missing_tiles(self) -> int:
+        """Stored tiles known so far to lie outside the file or to be undecodable."""
+        return 0
+
+    def lenient(self) -> Self:
+        """Return this slide as the viewer and the tissue finder read it: a damaged tile is white, not an error."""
+        return self
+
+    @property
     def mpp(self) -> Mpp:
         """µm per pixel of level 0.
 
@@ -151,7 +160,7 @@ class Slide(ABC):
     def overview(self, scale: float) -> Picture:
         """Return the whole slide at ``scale`` level-0 pixels per pixel; the last row and column may be half white."""
         shape = tuple(max(1, math.ceil(side / scale - 1e-6)) for side in self.frame.shape_px0)
-        return self.read_scaled((0.0, 0.0), (shape[0], shape[1]), (scale, scale))
+        return self.lenient().read_scaled((0.0, 0.0), (shape[0], shape[1]), (scale, scale))
 
     def __enter__(self) -> Self:
         return self
@@ -269,9 +278,15 @@ class Format:
     whole_only
         Whether the format is only for pictures that other software opens too, so that napari's reader claims them
         only when they are very large.
+    folders
+        Whether a slide of this format may be a folder.
+    first_for
+        Suffixes for which this format goes before those of a lower rank.
     """
 
     suffixes: tuple[str, ...]
     rank: int
     open: Callable[[Path], Slide]
     whole_only: bool = False
+    folders: bool = False
+    first_for: tuple[str, ...] = ()

@@ -20,8 +20,11 @@ TIFF_FAULTS = (
     ArithmeticError,
     AttributeError,
     AssertionError,
+    EOFError,
     MemoryError,
     NotImplementedError,
+    RecursionError,
+    ElementTree.ParseError,
     struct.error,
 )
 """What tifffile and tiffslide raise over a damaged index: a changed byte may turn up as any of these."""

@@ -3,12 +3,11 @@
 The index is parsed once by tifffile; afterwards each tile is one positioned read and one decode, from any thread.
 """
 
-import itertools
-import os
-import threading
+import copy
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import tifffile
@@ -17,24 +16,38 @@ from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, fingerprint_of, halved_in_bands
+from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, halved_in_bands
+from napari_pathlupi.slides._source import LocalSource, Source
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, vendor_of
-from napari_pathlupi.slides._tiff_tiles import TiledPage
+from napari_pathlupi.slides._tiff_tiles import MISSING, TiledPage
 
 if TYPE_CHECKING:
     import dask.array as da
 
 
+class _DamagedTile(SlideError):
+    """A stored tile lies outside the file or cannot be decoded."""
+
+
 class TiffSlide(Slide):
     """A slide in a TIFF file; `open_tiff` makes one."""
 
-    def __init__(self, path: Path, pages: list[TiledPage], frame: SlideFrame, fingerprint: str, vendor: str) -> None:
+    def __init__(self, path: Path, pages: list[TiledPage], frame: SlideFrame, source: Source, vendor: str) -> None:
         shapes = [page.shape_px for page in pages]
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
-        super().__init__(path, frame, levels, fingerprint, vendor)
+        super().__init__(path, frame, levels, source.fingerprint, vendor)
         self._pages = pages
-        self._file: int | None = None
-        self._lock = threading.Lock()
+        self._source = source
+        self._strict = True
+
+    @property
+    def missing_tiles(self) -> int:
+        return sum(int((page.counts == MISSING).sum()) for page in self._pages)
+
+    def lenient(self) -> Self:
+        other = copy.copy(self)
+        other._strict = False
+        return other
 
     def read_level(
         self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
@@ -47,13 +60,20 @@ class TiffSlide(Slide):
     def _assemble(self, level: int, origin: tuple[int, int], shape: tuple[int, int], halvings: int) -> Picture:
         page = self._pages[level]
         picture = np.full((*shape, 3), WHITE, np.uint8)
-        ranges = []
+        cells, first_cell = [], []
         for start, count, tile, whole in zip(origin, shape, page.tile_px, page.shape_px, strict=True):
             first, last = max(start, 0), min(start + count, whole >> halvings)
             side = tile >> halvings
-            ranges.append(range(first // side, -(-last // side)) if last > first else range(0))
-        for row, column in itertools.product(*ranges):
-            self._place(picture, origin, self._tile(level, row, column, halvings), (row, column), level, halvings)
+            cells.append(slice(first // side, -(-last // side)) if last > first else slice(0))
+            first_cell.append(cells[-1].start or 0)
+        for row, column in (np.argwhere(page.counts[tuple(cells)]) + first_cell).tolist():  # a sparse file leaves 0
+            try:
+                tile_picture = self._tile(level, row, column, halvings)
+            except _DamagedTile:
+                if self._strict:
+                    raise
+                continue
+            self._place(picture, origin, tile_picture, (row, column), level, halvings)
         return picture
 
     def _place(
@@ -71,67 +91,90 @@ class TiffSlide(Slide):
 
     def _tile(self, level: int, row: int, column: int, halvings: int) -> Picture:
         page = self._pages[level]
+        offset, count = int(page.offsets[row, column]), int(page.counts[row, column])
+        if count == MISSING:
+            raise self._damaged(level, row, column, "it was found damaged, or lies outside the file")
+        if count not in page.frequent:
+            return TILES.get(
+                (self.opening, level, row, column, halvings),
+                lambda: self._decode(self._source.read(offset, count), level, row, column, halvings),
+            )
+        data = self._source.read(offset, count)  # what has often this length is often the same glass
+        digest = hashlib.sha256(data).digest()
+        key = self.opening, level, page.stored_px(row), halvings, digest
+        return TILES.get(key, lambda: self._decode(data, level, row, column, halvings))
 
-        def decode() -> Picture:
-            offset, count = page.position(row, column)
-            if count == 0:  # a sparse TIFF leaves empty tiles out
-                return np.full((page.tile_px[0] >> halvings, page.tile_px[1] >> halvings, 3), WHITE, np.uint8)
-            try:
-                return page.decode(self._bytes(offset, count), row, column, halvings)
-            except (ValueError, RuntimeError, OSError) as error:
-                raise SlideError(
-                    f"{self.path.name}: tile ({row}, {column}) of level {level} cannot be decoded ({error}): "
-                    "the file is damaged, copy it again."
-                ) from error
+    def _decode(self, data: bytes, level: int, row: int, column: int, halvings: int) -> Picture:
+        page = self._pages[level]
+        try:
+            return page.decode(data, row, column, halvings)
+        except (*TIFF_FAULTS, RuntimeError) as error:
+            page.counts[row, column] = MISSING
+            raise self._damaged(level, row, column, str(error)) from error
 
-        return TILES.get((self.opening, level, row, column, halvings), decode)
-
-    def _bytes(self, offset: int, count: int) -> bytes:
-        with self._lock:
-            if self._file is None:
-                try:
-                    self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-                except OSError as error:
-                    raise SlideError(f"{self.path} can no longer be read ({error.strerror}).") from error
-            if not hasattr(os, "pread"):  # Windows
-                os.lseek(self._file, offset, os.SEEK_SET)
-                return os.read(self._file, count)
-        return os.pread(self._file, count, offset)
+    def _damaged(self, level: int, row: int, column: int, words: str) -> _DamagedTile:
+        return _DamagedTile(
+            f"{self.path.name}: tile ({row}, {column}) of level {level} cannot be decoded "
+            f"({words.splitlines()[0] if words else 'damaged'}): the file is damaged, copy it again."
+        )
 
     def pyramid(self) -> "list[da.Array]":
-        return lazy_pyramid(self, max(self._pages[0].tile_px) if self._pages[0].square else 512)
+        return lazy_pyramid(self.lenient(), max(self._pages[0].tile_px) if self._pages[0].square else 512)
 
     def close(self) -> None:
-        with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+        self._source.close()
 
 
 LIKE_ASPECT = 0.02
 """How far the aspect of a reduced page may be from that of level 0, for rounding of small levels (our choice)."""
+MOST_MISSING = 0.5
+"""Share of a level's bytes that may lie outside the file: beyond it the file was cut short (our choice)."""
+MOST_PAGES = 2000
+"""Pages of a file that is read as a slide (our choice): an index that goes in circles has no end."""
 
 
 def open_tiff(path: Path) -> TiffSlide:
     """Return the slide in a TIFF file.
+
+    Tiles that lie outside the file are missing: counted, and an error only where they are read. A reduced level of
+    which more than half is missing is left out.
 
     Raises
     ------
     UnknownFormatError
         When it is no TIFF file, or of a kind that this reader leaves to another.
     SlideError
-        When the file is cut short or damaged.
+        When its index is damaged, more than half of level 0 lies outside the file, or it cannot be read at all.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        source = LocalSource(path)
+        with source.file() as file, tifffile.TiffFile(file, name=path.name) as tiff:
+            _must_end(tiff)
             pages = _pages_of(tiff, path)
             frame = SlideFrame(pages[0].shape_px, mpp_of(tiff, _first_page(tiff)))
             vendor = vendor_of(tiff)
-            _must_be_whole(path, pages)
+        return TiffSlide(path, _present(pages, source), frame, source, vendor)
+    except PermissionError as error:
+        raise SlideError(f"{path} cannot be opened ({error.strerror}): check your rights.") from error
     except TIFF_FAULTS as error:
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnknownFormatError(f"{path.name} is no TIFF file that can be read ({words})") from error
-    return TiffSlide(path, pages, frame, fingerprint_of(path), vendor)
+
+
+def _must_end(tiff: Any) -> None:
+    tiff.pages.cache = True  # what is read here is not read again below
+    offsets: set[int] = set()
+    for index in range(MOST_PAGES):
+        try:
+            page = tiff.pages[index]
+        except IndexError:
+            return
+        if page.offset in offsets:
+            break
+        offsets.add(page.offset)
+    raise SlideError(
+        f"the index of {tiff.filename} goes in circles or lists more than {MOST_PAGES} pages: copy it again."
+    )
 
 
 def _first_page(tiff: Any) -> Any:
@@ -148,7 +191,7 @@ def _main_series(tiff: Any) -> Any:
 
 def _pages_of(tiff: Any, path: Path) -> list[TiledPage]:
     series = _main_series(tiff)
-    levels = [level.keyframe for level in series.levels if len(level.pages) == 1]
+    levels = [level.keyframe for level in series.levels if len(level.pages) == 1 or _is_focal_stack(level)]
     if not levels:
         raise UnknownFormatError(f"{path.name} stores several planes apart")
     if series.kind in ("generic", "uniform"):
@@ -164,14 +207,19 @@ def _reduced(tiff: Any, whole: Any) -> list[Any]:
     return sorted((p for p in reduced if p.imagewidth < whole.imagewidth), key=lambda p: -int(p.imagewidth))
 
 
-def _must_be_whole(path: Path, pages: list[TiledPage]) -> None:
-    size = path.stat().st_size
-    for level, page in enumerate(pages):
-        if page.end > size:
-            raise SlideError(
-                f"{path.name} ends in the middle of level {level} ({size / 1e6:,.1f} of at least {page.end / 1e6:,.1f} "
-                "MB): copy it again."
-            )
+def _is_focal_stack(level: Any) -> bool:
+    """Whether its pages are whole pictures at several depths, of which the first is read."""
+    return "Z" in level.axes and level.keyframe.samplesperpixel >= 3
+
+
+def _present(pages: list[TiledPage], source: Source) -> list[TiledPage]:
+    shares = [page.mark_what_lies_outside(source.size) for page in pages]
+    if shares[0] > MOST_MISSING:
+        raise SlideError(
+            f"{source.name} ends in the middle of level 0 ({100 * shares[0]:.0f} % of it lies beyond its "
+            f"{source.size / 1e6:,.1f} MB): copy it again."
+        )
+    return [page for page, share in zip(pages, shares, strict=True) if share <= MOST_MISSING]
 
 
 _open: Callable[[Path], Slide] = open_tiff
