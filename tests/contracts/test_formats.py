@@ -2,6 +2,8 @@
 
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import imagecodecs
@@ -9,10 +11,13 @@ import numpy as np
 import pytest
 
 from addressed import addresses, write_pyramid
+from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.catalogue import formats
 
 SHAPE = (700, 900)
 PICTURE = addresses(SHAPE)
+LEVELS = [PICTURE, PICTURE[::4, ::4]]
+MPP = (0.25, 0.26)
 
 
 def _png(folder: Path) -> Path:
@@ -21,18 +26,48 @@ def _png(folder: Path) -> Path:
     return path
 
 
-def _tiff(folder: Path) -> Path:
-    return write_pyramid(folder / "addressed.svs", [PICTURE, PICTURE[::4, ::4]])
+def _tiff(folder: Path, suffix: str = ".tif") -> Path:
+    per_cm = tuple(10_000 / side for side in MPP[::-1])  # x, then y
+    return write_pyramid(folder / f"addressed{suffix}", LEVELS, resolution=per_cm, resolutionunit="CENTIMETER")
 
 
-WRITERS: dict[str, Callable[[Path], Path]] = {"flat": _png, "tiff": _tiff, "tiffslide": _tiff}
+def _svs(folder: Path) -> Path:
+    return write_pyramid(folder / "addressed.svs", LEVELS)
 
 
-@pytest.fixture(params=list(formats))
+def _zarr(folder: Path, version: str, axes: str) -> Path:
+    return write_ome_zarr(folder / "addressed.ome.zarr", LEVELS, version=version, axes=axes)
+
+
+def _dicom(folder: Path) -> Path:
+    pytest.importorskip("wsidicom", exc_type=ImportError)
+    return write_dicom(folder / "addressed", LEVELS, mpp=MPP)[0].parent
+
+
+def _only_for_openslide(folder: Path) -> Path:
+    pytest.importorskip("openslide", exc_type=ImportError)
+    return _tiff(folder, ".zvi")  # a name that no other reader is asked for; OpenSlide goes by the content
+
+
+WRITERS: dict[str, dict[str, Callable[[Path], Path]]] = {
+    "dicom": {"series": _dicom},
+    "flat": {"png": _png},
+    "ome-zarr": {
+        f"{version} {axes}": partial(_zarr, version=version, axes=axes)
+        for version, axes in (("0.4", "cyx"), ("0.4", "yxc"), ("0.4", "tczyx"), ("0.5", "cyx"), ("0.5", "tczyx"))
+    },
+    "openslide": {"generic": _only_for_openslide},
+    "tiff": {"svs": _svs, "generic": _tiff},
+    "tiffslide": {"svs": _svs},
+}
+CASES = [(name, kind) for name in formats for kind in WRITERS.get(name, {"unwritten": None})]
+
+
+@pytest.fixture(params=CASES, ids=" ".join)
 def slide(request: pytest.FixtureRequest, tmp_path: Path):
-    name = request.param
+    name, kind = request.param
     assert name in WRITERS, f"add a writer of the addressed picture for the format {name!r} to this file"
-    with formats[name].open(WRITERS[name](tmp_path)) as slide:
+    with formats[name].open(WRITERS[name][kind](tmp_path)) as slide:
         yield slide
 
 
@@ -68,6 +103,47 @@ def test_the_pyramid_is_lazy_rgb(slide) -> None:
     pyramid = slide.pyramid()
     assert pyramid[0].shape == (*SHAPE, 3)
     assert (pyramid[0][100:200, 100:200].compute(scheduler="sync") == PICTURE[100:200, 100:200]).all()
+
+
+def test_the_scale_is_kept_exactly_and_says_where_it_is_from(slide) -> None:
+    mpp = slide.frame.mpp
+    if mpp is None:
+        assert slide.path.suffix == ".png"
+        return
+    assert (mpp.y, mpp.x) == (MPP if slide.path.suffix != ".svs" else (0.25, 0.25))  # Aperio states one number
+    assert mpp.source
+
+
+def test_threads_read_what_one_thread_reads(slide) -> None:
+    corners = [(y, (7 * y) % 800) for y in range(0, 640, 20)]
+    with ThreadPoolExecutor(4) as pool:
+        regions = list(pool.map(lambda corner: slide.read_level(0, corner, (60, 70)), corners))
+    for (y, x), region in zip(corners, regions, strict=True):
+        assert (region == PICTURE[y : y + 60, x : x + 70]).all()
+
+
+def test_a_coarser_level_is_at_its_place(slide) -> None:
+    for index, level in enumerate(slide.levels[1:], start=1):
+        assert level.downsample == 4.0
+        assert (slide.read_level(index, (30, 40), (90, 100)) == LEVELS[1][30:120, 40:140]).all()
+
+
+def test_closing_while_others_read_breaks_nothing(slide) -> None:
+    def read(y: int):
+        if y % 100 == 0:
+            slide.close()
+        return slide.read_level(0, (y, 5), (30, 40))
+
+    with ThreadPoolExecutor(4) as pool:
+        regions = list(pool.map(read, range(0, 600, 10)))
+    assert all(
+        (region == PICTURE[y : y + 30, 5:45]).all() for y, region in zip(range(0, 600, 10), regions, strict=True)
+    )
+
+
+def test_a_closed_slide_can_be_read_again(slide) -> None:
+    slide.close()
+    assert (slide.read_level(0, (600, 800), (50, 60)) == PICTURE[600:650, 800:860]).all()
 
 
 def test_closing_twice_and_pickling_by_path(slide) -> None:

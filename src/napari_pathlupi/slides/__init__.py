@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from napari_pathlupi.catalogue import formats
-from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._slide import Format, Slide
 
 __all__ = ["Format", "Slide", "open_slide"]
@@ -15,7 +15,7 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     Parameters
     ----------
     path
-        The file.
+        The file, or the folder of an OME-Zarr or DICOM slide.
     mpp
         µm per pixel, where the file does not say or says it wrong; recorded as stated by the user.
 
@@ -23,35 +23,53 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     ------
     SlideError
         When the file is missing, empty, damaged or of no known format, with what each reader said.
+    MissingExtraError
+        When only an optional library that cannot be loaded could read it; the message says what to install.
     """
     path = Path(path)
-    _must_be_a_file(path)
-    suffix = path.suffix.lower()
-    fitting = sorted((f for f in map(formats.__getitem__, formats) if suffix in f.suffixes), key=lambda f: f.rank)
-    if not fitting:
-        known = ", ".join(sorted({s for name in formats for s in formats[name].suffixes}))
-        raise UnknownFormatError(f"{path.name} is of no slide format that is known here: {known} are.")
-    said = []
+    _must_be_there(path)
+    fitting = _fitting(path)
+    said: list[str] = []
+    missing: list[MissingExtraError] = []
     for candidate in fitting:
         try:
             slide: Slide = candidate.open(path)
         except UnknownFormatError as error:
             said.append(str(error))
-            continue
-        if mpp is not None:
-            slide.state_mpp(mpp)
-        return slide
-    raise SlideError(f"cannot open {path.name}: {'; '.join(dict.fromkeys(said))}")
+        except MissingExtraError as error:
+            missing.append(error)
+        else:
+            if mpp is not None:
+                slide.state_mpp(mpp)
+            return slide
+    if missing and not said:
+        raise missing[0]
+    words = "; ".join(dict.fromkeys([*said, *map(str, missing)])).rstrip(".")
+    if path.is_dir():
+        raise SlideError(f"{path} is a folder, but no slide ({words}): give one slide file in it.")
+    raise SlideError(f"cannot open {path.name}: {words}")
 
 
-def _must_be_a_file(path: Path) -> None:
+def _fitting(path: Path) -> list[Format]:
+    """Formats that may know a file by its ending or a folder by what is in it, the likeliest first."""
+    name, every = path.name.lower(), [formats[key] for key in formats]
+    if path.is_dir():
+        every = [one for one in every if one.folders]
+    known = [one for one in every if name.endswith(one.suffixes)]
+    if path.is_dir():
+        known = known or every
+    if not known:
+        endings = ", ".join(sorted({suffix for one in every for suffix in one.suffixes}))
+        raise UnknownFormatError(f"{path.name} is of no slide format that is known here: {endings} are.")
+    return sorted(known, key=lambda one: (not name.endswith(one.first_for), one.rank))
+
+
+def _must_be_there(path: Path) -> None:
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SlideError(f"there is no file {path}: check the name and the drive.") from error
     except (OSError, ValueError) as error:
         raise SlideError(f"{path} cannot be opened ({error}): check the name and your rights.") from error
-    if path.is_dir():
-        raise SlideError(f"{path} is a folder: give one slide file in it.")
-    if size == 0:
+    if size == 0 and not path.is_dir():
         raise SlideError(f"{path.name} is empty (0 bytes): copy it again.")

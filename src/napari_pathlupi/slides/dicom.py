@@ -1,0 +1,242 @@
+"""DICOM whole-slide images (PS3.3 A.32.8), a folder or one instance, through wsidicom or else OpenSlide.
+
+Only pictures whose ImageType is VOLUME are read: never a label, an overview or a thumbnail.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
+from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
+from napari_pathlupi.slides._cache import TILES
+from napari_pathlupi.slides._foreign import FAULTS, HandlePool, assemble, credible_mpp, words_of
+from napari_pathlupi.slides._pyramid import lazy_pyramid
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides.openslide import OpenSlideSlide
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+MAGIC_AT, MAGIC = 128, b"DICM"
+"""PS3.10 section 7.1: 128 bytes of preamble, then the prefix."""
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+"""PS3.6: SOP class of VL Whole Slide Microscopy Image Storage."""
+TAGS = ["SOPClassUID", "SeriesInstanceUID", "ImageType"]
+FRAMES_KEPT_BYTES = 8 * 1024 * 1024
+"""What a handle keeps of its own, since decoded frames are kept in our cache."""
+
+
+class DicomSlide(Slide):
+    """A DICOM slide that wsidicom reads, one handle per reading thread; `open_dicom` makes one.
+
+    Parameters
+    ----------
+    path
+        The folder or file that was asked for.
+    files
+        The VOLUME instances.
+    """
+
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        self._handles = HandlePool(lambda: _open_wsidicom(files))
+        self._faults = (*FAULTS, *_wsidicom_faults())
+        with self._handles.borrowed() as handle:
+            pyramid = max(handle.pyramids, key=lambda one: one.size.area)
+            self._pyramid = list(handle.pyramids).index(pyramid)
+            found = sorted(pyramid.levels, key=lambda level: -int(level.size.width))
+            self._numbers = [int(level.level) for level in found]
+            self._tile_px = [(int(level.tile_size.height), int(level.tile_size.width)) for level in found]
+            shapes = [(int(level.size.height), int(level.size.width)) for level in found]
+            levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
+            frame = SlideFrame(shapes[0], _mpp(found[0]))
+        super().__init__(path, frame, levels, fingerprint_of_files(files), "DICOM")
+
+    def read_level(
+        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
+    ) -> Picture:
+        return white_around(
+            lambda rows, columns: assemble(
+                lambda row, column: self._frame(level, row, column), self._tile_px[level], rows, columns
+            ),
+            self.levels[level].shape_px,
+            origin_px,
+            shape_px,
+            halvings,
+        )
+
+    def _frame(self, level: int, row: int, column: int) -> Picture:
+        def decode() -> Picture:
+            try:
+                with self._handles.borrowed() as handle:
+                    frame = handle.read_tile(
+                        self._numbers[level], (column, row), pyramid=self._pyramid, crop_to_image_boundary=False
+                    )
+                    pixels = np.asarray(frame)
+            except self._faults as error:
+                raise SlideError(
+                    f"{self.path.name}: frame ({row}, {column}) of level {level} cannot be decoded "
+                    f"({words_of(error)}): the file is damaged, copy it again."
+                ) from error
+            return pixels.reshape(*pixels.shape[:2], -1)[..., :3]
+
+        return TILES.get((self.opening, level, row, column), decode)
+
+    def pyramid(self) -> "list[da.Array]":
+        return lazy_pyramid(self, max(self._tile_px[0]))
+
+    def close(self) -> None:
+        self._handles.close()
+
+
+def open_dicom(path: Path) -> Slide:
+    """Return the slide in a folder of DICOM files, or the one that a file belongs to.
+
+    A slide is one DICOM series: the levels beside a file are opened with it.
+
+    Raises
+    ------
+    UnknownFormatError
+        When there is no DICOM file.
+    SlideError
+        When what there is is no slide, several, or damaged.
+    MissingExtraError
+        When neither wsidicom nor OpenSlide can be loaded.
+    """
+    try:
+        files = _dicom_files(path)
+        levels = _levels(path, files)
+    except MissingExtraError as missing:
+        try:
+            return _through_openslide(path, files)
+        except MissingExtraError:
+            raise missing from None
+    except OSError as error:
+        raise SlideError(f"{path.name} cannot be read ({error.strerror}): check your rights.") from error
+    try:
+        return DicomSlide(path, levels)
+    except (*FAULTS, *_wsidicom_faults()) as error:
+        try:
+            return _through_openslide(path, levels)
+        except PathlupiError:
+            raise SlideError(
+                f"{path.name} is no DICOM slide that can be read ({words_of(error)}): copy it again."
+            ) from error
+
+
+def _dicom_files(path: Path) -> list[Path]:
+    """The DICOM files in a folder, or beside a file and itself."""
+    if path.is_file() and not _is_dicom(path):
+        raise UnknownFormatError(f"{path.name} is no DICOM file")
+    folder = path if path.is_dir() else path.parent
+    files = [file for file in sorted(folder.iterdir()) if file.is_file() and _is_dicom(file)]
+    if not files:
+        raise UnknownFormatError(f"{path.name} holds no DICOM file")
+    return files
+
+
+def _is_dicom(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:] == MAGIC
+
+
+def _levels(path: Path, files: Sequence[Path]) -> list[Path]:
+    """The VOLUME instances of the series that a file belongs to, or of the only series in a folder."""
+    faults = (*FAULTS, *_wsidicom_faults())
+    import pydicom
+
+    series: dict[str, list[Path]] = {}
+    asked = None
+    for file in files:
+        try:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+        except faults as error:
+            raise SlideError(f"{file.name} cannot be read as DICOM ({words_of(error)}): copy it again.") from error
+        uid = str(header.get("SeriesInstanceUID", ""))
+        if file == path:
+            asked = uid
+        if header.get("SOPClassUID") == WHOLE_SLIDE and "VOLUME" in (header.get("ImageType") or ()):
+            series.setdefault(uid, []).append(file)
+    if asked is None and len(series) > 1:
+        raise _several(path, len(series))
+    found = series.get(asked, []) if asked is not None else next(iter(series.values()), [])
+    if not found:
+        raise SlideError(f"{path.name} is DICOM but no slide: it has no whole-slide picture of the kind VOLUME.")
+    return found
+
+
+def _several(path: Path, count: int) -> SlideError:
+    return SlideError(f"{path.name} holds {count} DICOM slides: open one file of the slide that you want.")
+
+
+def _through_openslide(path: Path, files: Sequence[Path]) -> OpenSlideSlide:
+    """What OpenSlide makes of a file or a folder; it gathers the levels of a series by itself."""
+    fingerprint = fingerprint_of_files(files)
+    found: dict[str, OpenSlideSlide] = {}
+    for file in [path] if path.is_file() else files:
+        try:
+            slide = OpenSlideSlide(path, file, fingerprint)
+        except UnknownFormatError:
+            continue
+        if found.setdefault(slide.properties.get("openslide.quickhash-1", ""), slide) is not slide:
+            slide.close()
+    if len(found) == 1:
+        return found.popitem()[1]
+    for slide in found.values():
+        slide.close()
+    raise _several(path, len(found)) if found else SlideError(f"OpenSlide finds no slide in {path.name}.")
+
+
+def _library() -> Any:
+    try:
+        import wsidicom
+    except Exception as error:  # a broken codec raises anything when it is loaded
+        raise MissingExtraError(
+            f"DICOM slides need wsidicom, which cannot be loaded ({words_of(error)}): "
+            "pip install 'napari-pathlupi[dicom]'."
+        ) from error
+    return wsidicom
+
+
+def _wsidicom_faults() -> tuple[type[Exception], ...]:
+    """What wsidicom and pydicom raise, which have no class in common."""
+    _library()
+    import pydicom.errors
+    import wsidicom.errors
+
+    named = (*vars(wsidicom.errors).values(), *vars(pydicom.errors).values())
+    return tuple(one for one in named if isinstance(one, type) and issubclass(one, Exception))
+
+
+def _open_wsidicom(files: Sequence[Path]) -> Any:
+    logging.getLogger("wsidicom").addHandler(logging.NullHandler())  # or it prints a trace for what we tell in words
+    library = _library()
+    from wsidicom.config import Settings
+
+    settings = Settings(decoded_frame_cache_size=FRAMES_KEPT_BYTES, encoded_frame_cache_size=FRAMES_KEPT_BYTES)
+    handle = library.WsiDicom.open(files, settings=settings)
+    left_out = {file.name for file in files} - {Path(str(file)).name for file in handle.files or ()}
+    if left_out:
+        handle.close()
+        raise ValueError(f"{', '.join(sorted(left_out))} cannot be used")
+    return handle
+
+
+def _mpp(level: Any) -> Mpp | None:
+    spacing = level.pixel_spacing  # PS3.3 10.7.1.3: mm, decimal strings
+    y, x = (float(Decimal(str(side)) * 1000) for side in (spacing.height, spacing.width))
+    return credible_mpp(y, x, "DICOM PixelSpacing")
+
+
+def fingerprint_of_files(files: Sequence[Path]) -> str:
+    """Return 32 hex digits that name the content of several files, whatever they are called."""
+    pieces = "".join(sorted(fingerprint_of(file) for file in files))
+    return hashlib.blake2b(pieces.encode(), digest_size=16).hexdigest()
+
+
+FORMAT = Format(suffixes=(".dcm", ".dicom"), rank=10, open=open_dicom, folders=True)

@@ -1,0 +1,217 @@
+"""OME-Zarr folders, version 0.4 (zarr v2) and 0.5 (zarr v3).
+
+Read from the documents at https://ngff.openmicroscopy.org/0.4/ and /0.5/: ``multiscales``, ``axes`` and
+``coordinateTransformations``. Of a collection of several pictures the first is shown, of times and planes likewise.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
+from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.slides._cache import TILES
+from napari_pathlupi.slides._foreign import FAULTS, assemble, credible_mpp, words_of
+from napari_pathlupi.slides._pyramid import lazy_pyramid
+from napari_pathlupi.slides._slide import Format, Picture, Slide, white_around
+from napari_pathlupi.slides._tiff_metadata import UM_PER_OME_UNIT
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+UM_PER_UNIT = {
+    **UM_PER_OME_UNIT,
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "meter": 1e6,
+}
+"""OME-Zarr 0.4, "axes": units are UDUNITS-2 names; the signs of OME-XML are read as well, since writers use them."""
+ALL_AXES = "tczyx"
+"""OME-Zarr before 0.3 has no ``axes``: always five dimensions in this order."""
+METADATA_NAMES = frozenset({".zattrs", ".zarray", ".zgroup", "zarr.json"})
+PIECES = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """One level: a zarr array of which the first time and the first plane are shown.
+
+    Parameters
+    ----------
+    array
+        The zarr array, uint8.
+    axes
+        One letter per dimension, of "tczyx".
+    """
+
+    array: Any
+    axes: str
+
+    @property
+    def shape_px(self) -> tuple[int, int]:
+        """Height and width."""
+        return self._yx(self.array.shape)
+
+    @property
+    def chunk_px(self) -> tuple[int, int]:
+        """Height and width of a chunk."""
+        return self._yx(self.array.chunks)
+
+    def _yx(self, sides: tuple[int, ...]) -> tuple[int, int]:
+        return int(sides[self.axes.index("y")]), int(sides[self.axes.index("x")])
+
+    def chunk(self, row: int, column: int) -> Picture:
+        """Return a chunk, cut at the edge of the picture; grey as (height, width, 1)."""
+        height, width = self.chunk_px
+        rows, columns = (slice(i * side, (i + 1) * side) for i, side in ((row, height), (column, width)))
+        chosen = {"y": rows, "x": columns, "c": slice(None)}
+        pixels = np.asarray(self.array[tuple(chosen.get(axis, 0) for axis in self.axes)])
+        kept = [axis for axis in self.axes if axis in chosen]
+        pixels = pixels.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
+        return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
+
+
+class OmeZarrSlide(Slide):
+    """A slide in an OME-Zarr folder; `open_ome_zarr` makes one."""
+
+    def __init__(self, path: Path, planes: list[Plane], mpp: Mpp | None) -> None:
+        shapes = [plane.shape_px for plane in planes]
+        levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
+        super().__init__(path, SlideFrame(shapes[0], mpp), levels, fingerprint_of_folder(path), "OME-Zarr")
+        self._planes = planes
+
+    def read_level(
+        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
+    ) -> Picture:
+        plane = self._planes[level]
+        return white_around(
+            lambda rows, columns: assemble(
+                lambda row, column: self._chunk(level, row, column), plane.chunk_px, rows, columns
+            ),
+            plane.shape_px,
+            origin_px,
+            shape_px,
+            halvings,
+        )
+
+    def _chunk(self, level: int, row: int, column: int) -> Picture:
+        def decode() -> Picture:
+            try:
+                return self._planes[level].chunk(row, column)
+            except FAULTS as error:
+                raise SlideError(
+                    f"{self.path.name}: chunk ({row}, {column}) of level {level} cannot be decoded "
+                    f"({words_of(error)}): the folder is damaged, copy it again."
+                ) from error
+
+        return TILES.get((self.opening, level, row, column), decode)
+
+    def pyramid(self) -> "list[da.Array]":
+        return lazy_pyramid(self, max(self._planes[0].chunk_px))
+
+    def close(self) -> None:
+        """Nothing is held: each chunk is a file of its own."""
+
+
+def open_ome_zarr(path: Path) -> OmeZarrSlide:
+    """Return the slide in an OME-Zarr folder, or the first of several.
+
+    Raises
+    ------
+    UnknownFormatError
+        When the folder is no OME-Zarr, its metadata is damaged, or its pixels are not 8-bit grey or RGB.
+    """
+    import zarr
+
+    try:
+        group, ome = _picture_of(zarr.open_group(str(path), mode="r"))
+        scales = ome["multiscales"][0]
+        planes = _planes(group, scales)
+        return OmeZarrSlide(path, planes, _mpp(scales))
+    except UnknownFormatError as error:
+        raise UnknownFormatError(f"{path.name} {error}") from error
+    except FAULTS as error:
+        raise UnknownFormatError(f"{path.name} is no OME-Zarr folder that can be read ({words_of(error)})") from error
+
+
+def _picture_of(group: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The group that holds a picture and its metadata: the root, or "0" in the layout of bioformats2raw."""
+    candidates = [group, group["0"]] if "0" in group and hasattr(group["0"], "attrs") else [group]
+    for candidate in candidates:
+        attributes = candidate.attrs.asdict()
+        ome = attributes.get("ome", attributes)  # 0.5 gathers under "ome" what 0.4 has at the top
+        if "multiscales" in ome:
+            return candidate, ome
+    raise UnknownFormatError("has no multiscales in its metadata: it is no OME-Zarr picture")
+
+
+def _planes(group: Any, scales: Mapping[str, Any]) -> list[Plane]:
+    axes = "".join(name.lower() for name in _axis_names(scales))
+    planes = [Plane(group[dataset["path"]], axes) for dataset in scales["datasets"]]
+    for plane in planes:
+        shape = plane.array.shape
+        if len(shape) != len(axes) or not set("yx") <= set(axes) <= set(ALL_AXES) or min(shape) < 1:
+            raise UnknownFormatError(f"states the axes {axes!r} for a shape of {shape}")
+        channels = shape[axes.index("c")] if "c" in axes else 1
+        if plane.array.dtype != np.uint8 or channels not in (1, 3):
+            raise UnknownFormatError(
+                f"holds {channels} channel(s) of {plane.array.dtype}: 8-bit RGB is what can be read"
+            )
+    return sorted(planes, key=lambda plane: -plane.shape_px[0])
+
+
+def _axis_names(scales: Mapping[str, Any]) -> list[str]:
+    axes = scales.get("axes", list(ALL_AXES))
+    return [axis["name"] if isinstance(axis, Mapping) else axis for axis in axes]
+
+
+def _mpp(scales: Mapping[str, Any]) -> Mpp | None:
+    """Scale of the first dataset times that of the whole, in the unit of the axis; None without a unit."""
+    names = _axis_names(scales)
+    sizes = []
+    for name in "yx":
+        index = names.index(name)
+        axis = scales["axes"][index] if "axes" in scales else name
+        unit = UM_PER_UNIT.get(axis.get("unit", "")) if isinstance(axis, Mapping) else None
+        own, whole = (_scale(part, index) for part in (scales["datasets"][0], scales))
+        if unit is None or own is None:
+            return None
+        sizes.append(own * (1.0 if whole is None else whole) * unit)
+    return credible_mpp(sizes[0], sizes[1], "OME-Zarr")
+
+
+def _scale(part: Mapping[str, Any], index: int) -> float | None:
+    steps = part.get("coordinateTransformations", ())
+    return next((float(step["scale"][index]) for step in steps if step.get("type") == "scale"), None)
+
+
+def fingerprint_of_folder(folder: Path) -> str:
+    """Return 32 hex digits that name the content of a folder, whatever it is called.
+
+    Taken from every file's place and size, every metadata document, and the first 16 KiB of 64 files spread evenly.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    names = sorted(
+        os.path.relpath(os.path.join(where, name), folder)  # noqa: PTH118  a slide may be 100,000 files
+        for where, _, files in os.walk(folder)
+        for name in files
+    )
+    spread = {names[(len(names) - 1) * piece // (PIECES - 1)] for piece in range(PIECES)} if names else set()
+    for name in names:
+        file = folder / name
+        digest.update(f"{Path(name).as_posix()} {file.stat().st_size}\n".encode())
+        if name in spread or file.name in METADATA_NAMES:
+            with file.open("rb") as opened:
+                digest.update(opened.read(16 * 1024))
+    return digest.hexdigest()
+
+
+FORMAT = Format(suffixes=(".zarr",), rank=10, open=open_ome_zarr, folders=True)

@@ -1,0 +1,154 @@
+"""Whatever OpenSlide reads and our own readers leave aside: MRXS, VMS, VMU, ZVI, CZI and odd kinds of TIFF."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
+from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
+from napari_pathlupi.slides._foreign import FAULTS, HandlePool, credible_mpp, words_of
+from napari_pathlupi.slides._pyramid import lazy_pyramid
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+SEVERAL_FILES = frozenset({".mrxs", ".vms", ".vmu"})
+"""Formats whose named file only points to those with the pixels."""
+TIFF_NAMES = (".ndpi", ".scn", ".svs", ".tif", ".tiff", ".btf", ".tf8", ".ptif", ".qptiff")
+"""Files of which a scanner's are read, and no others: our own readers know plain TIFF, and what they refuse (stacks,
+16 bits, two channels) OpenSlide would show as the RGB that it is not."""
+
+
+class OpenSlideSlide(Slide):
+    """A slide that OpenSlide reads, one handle per reading thread.
+
+    OpenSlide takes whole level-0 coordinates. At a level whose downsample is no whole number a region may therefore
+    lie up to half a level-0 pixel away, and OpenSlide interpolates.
+
+    Parameters
+    ----------
+    path
+        What was asked for.
+    file
+        What OpenSlide opens: the same, or one file of a folder.
+    fingerprint
+        Names the content.
+    """
+
+    def __init__(self, path: Path, file: Path, fingerprint: str) -> None:
+        self._handles = HandlePool(lambda: _handle(file))
+        with self._handles.borrowed() as handle:
+            self.properties = dict(handle.properties)
+            shapes = [(height, width) for width, height in handle.level_dimensions]
+            self._steps = tuple(handle.level_downsamples)
+        levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
+        frame = SlideFrame(shapes[0], _mpp(self.properties), _bounds(self.properties))
+        vendor = f"{self.properties.get('openslide.vendor', 'unknown')} (through OpenSlide)"
+        super().__init__(path, frame, levels, fingerprint, vendor)
+
+    def read_level(
+        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
+    ) -> Picture:
+        step = self._steps[level]
+
+        def read(rows: slice, columns: slice) -> Picture:
+            corner = round(columns.start * step), round(rows.start * step)
+            size = columns.stop - columns.start, rows.stop - rows.start
+            try:
+                with self._handles.borrowed() as handle:
+                    return over_white(np.asarray(handle.read_region(corner, level, size)))
+            except _library().OpenSlideError as error:
+                raise SlideError(
+                    f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({words_of(error)}): "
+                    "the file is damaged, copy it again."
+                ) from error
+
+        return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
+
+    def pyramid(self) -> "list[da.Array]":
+        return lazy_pyramid(self, 512)
+
+    def close(self) -> None:
+        self._handles.close()
+
+
+def over_white(rgba: npt.NDArray[np.uint8]) -> Picture:
+    """Return (height, width, 3) of a picture with transparency as it looks on white, rounded to nearest."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    if alpha.min(initial=255) == 255:
+        return rgba[..., :3]
+    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _mpp(properties: Mapping[str, str]) -> Mpp | None:
+    y, x = (properties.get(f"openslide.mpp-{axis}") for axis in "yx")
+    if y is None or x is None:
+        return None
+    believed = properties.get("openslide.vendor") != "generic-tiff" or max(float(y), float(x)) <= COARSEST_BELIEVED
+    return credible_mpp(float(y), float(x), "read by OpenSlide") if believed else None
+
+
+def _bounds(properties: Mapping[str, str]) -> Region | None:
+    stated = [properties.get(f"openslide.bounds-{part}") for part in ("y", "x", "height", "width")]
+    numbers = [float(part) for part in stated if part is not None]
+    if len(numbers) < 4 or min(numbers[2:]) <= 0:
+        return None
+    return Region((numbers[0], numbers[1]), (numbers[2], numbers[3]))
+
+
+def _library() -> Any:
+    try:
+        import openslide
+    except Exception as error:  # a broken binary raises anything when it is loaded
+        raise MissingExtraError(
+            f"this file needs OpenSlide, which cannot be loaded ({words_of(error)}): "
+            "pip install 'napari-pathlupi[openslide]'."
+        ) from error
+    return openslide
+
+
+def _handle(file: Path) -> Any:
+    library = _library()
+    try:
+        return library.OpenSlide(file)
+    except library.OpenSlideUnsupportedFormatError as error:
+        raise UnknownFormatError(f"OpenSlide does not know what {file.name} is") from error
+    except (library.OpenSlideError, OSError) as error:
+        raise UnknownFormatError(f"OpenSlide cannot open {file.name} ({words_of(error)})") from error
+
+
+def open_with_openslide(path: Path) -> OpenSlideSlide:
+    """Return the slide as OpenSlide sees it.
+
+    Raises
+    ------
+    MissingExtraError
+        When OpenSlide is not installed, or broken.
+    UnknownFormatError
+        When OpenSlide cannot open it, or it is a TIFF file of no scanner that OpenSlide knows.
+    """
+    try:
+        slide = OpenSlideSlide(path, path, fingerprint_of(path))
+    except FAULTS as error:
+        raise UnknownFormatError(f"OpenSlide cannot open {path.name} ({words_of(error)})") from error
+    if path.suffix.lower() in TIFF_NAMES and slide.properties.get("openslide.vendor") == "generic-tiff":
+        slide.close()
+        raise UnknownFormatError(f"OpenSlide knows no slide scanner that wrote {path.name}")
+    if path.suffix.lower() in SEVERAL_FILES:
+        named = slide.fingerprint + slide.properties.get("openslide.quickhash-1", "")
+        slide.fingerprint = hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
+    return slide
+
+
+FORMAT = Format(
+    suffixes=(".mrxs", ".vms", ".vmu", ".zvi", ".czi", ".svslide", ".bif", *TIFF_NAMES),
+    rank=30,
+    open=open_with_openslide,
+    first_for=(".bif",),  # its tiles overlap, and only OpenSlide places them
+)
