@@ -16,6 +16,11 @@ from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.workflows.predict import PredictConfig
 
 
+@pytest.fixture(autouse=True)
+def config(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLUPI_CONFIG", str(tmp_path_factory.mktemp("config")))
+
+
 def test_info_says_scale_and_source(addressed_slide: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(addressed_slide)]) == 0
     said = capsys.readouterr().out
@@ -85,6 +90,35 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(address
 def test_a_file_where_a_folder_should_be_is_told(addressed_slide: Path, capsys) -> None:
     assert main(["predict", str(addressed_slide), "-o", str(addressed_slide)]) == 2
     assert "nothing can be written to" in capsys.readouterr().err
+
+
+def test_a_stated_scale_is_remembered_and_said_to_be(tmp_path: Path, capsys) -> None:
+    slide = write_pyramid(tmp_path / "bare.tif", [np.full((600, 600, 3), 243, np.uint8)])
+    assert main(["info", str(slide)]) == 0
+    assert "unknown: give it with --mpp" in capsys.readouterr().out
+    assert main(["info", str(slide), "--mpp", "0.2465"]) == 0
+    assert "0.2465 × 0.2465 µm/px (stated by the user)" in capsys.readouterr().out
+    assert main(["info", str(slide)]) == 0
+    assert "0.2465 × 0.2465 µm/px (stated by the user, remembered)" in capsys.readouterr().out
+
+
+def test_the_scale_of_the_file_is_used_and_another_that_is_remembered_is_told(addressed_slide: Path, capsys) -> None:
+    assert main(["info", str(addressed_slide), "--mpp", "0.5"]) == 0
+    assert main(["info", str(addressed_slide)]) == 0
+    said = capsys.readouterr().out
+    assert "0.25 × 0.25 µm/px (Aperio header)" in said
+    assert "earlier you stated 0.5" in said
+
+
+def test_convert_writes_a_pyramid_once_and_says_what_it_left_out(addressed_slide: Path, tmp_path: Path, capsys) -> None:
+    made = tmp_path / "made.tif"
+    assert main(["convert", str(addressed_slide), "-o", str(made), "--lossless"]) == 0
+    assert "0.25 × 0.25 µm/px" in (said := capsys.readouterr().out)
+    assert "Colour profile (ICC)" in said
+    assert main(["convert", str(addressed_slide), "-o", str(made)]) == 2
+    assert "is not overwritten" in capsys.readouterr().err
+    assert main(["convert", str(addressed_slide), "-o", str(tmp_path / "absent" / "made.tif")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_no_command_prints_the_help(capsys) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``pathlupi info|predict|simulate|demo|train-demo``.
+"""The command line: ``pathlupi info|predict|convert|simulate|demo|train-demo``.
 
 Exit code 0 when done, 2 with one sentence when something cannot be done, 130 when interrupted before anything was kept.
 """
@@ -24,6 +24,8 @@ from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.errors import Cancelled, OutputError, PathlupiError, TableError
 
 Result = TypeVar("Result")
+
+MPP_WORDS = "µm per pixel, where the file does not say; remembered for the same content"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,15 +60,24 @@ def _parser() -> argparse.ArgumentParser:
 
     info = _command(commands, "info", _info, "say what a slide is: size, scale and its source, levels")
     info.add_argument("slide", type=Path)
-    info.add_argument("--mpp", type=float, help="µm per pixel, where the file does not say")
+    info.add_argument("--mpp", type=float, help=MPP_WORDS)
 
     predict = _command(commands, "predict", _predict, "predict on slides and write answer, map, tiles, regions, report")
     predict.add_argument("slides", type=Path, nargs="+", metavar="SLIDE")
     predict.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     predict.add_argument("--model", default="demo", help="name of a model, or a folder that holds one")
-    predict.add_argument("--mpp", type=float, help="µm per pixel, where the files do not say")
+    predict.add_argument("--mpp", type=float, help=MPP_WORDS)
     predict.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
     _add_settings(predict, PredictConfig)
+
+    convert = _command(
+        commands, "convert", _convert, "write any slide as a tiled pyramid that opens quickly everywhere"
+    )
+    convert.add_argument("slide", type=Path)
+    convert.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.tif", help="the file to write, new")
+    convert.add_argument("--lossless", action="store_true", help="every pixel as it was, several times as large")
+    convert.add_argument("--quality", type=int, default=90, help="of the JPEG, 1 to 100 (default 90)")
+    convert.add_argument("--mpp", type=float, help=MPP_WORDS)
 
     simulate = _command(commands, "simulate", _simulate, "make slides and transcriptomes with a planted truth")
     simulate.add_argument("-o", "--out", type=Path, required=True, help="folder for the cohort")
@@ -137,15 +148,18 @@ def _interruptible() -> Iterator[CancelFlag]:
 
 
 def _info(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.slides import open_slide
+    from napari_pathlupi.workflows.scale import open_at_scale
 
-    with open_slide(chosen.slide, chosen.mpp) as slide:
+    slide, note = open_at_scale(chosen.slide, chosen.mpp)
+    with slide:
         height, width = slide.frame.shape_px0
         mpp = slide.frame.mpp
         size = f", {width * mpp.x / 1000:.2f} × {height * mpp.y / 1000:.2f} mm" if mpp else ""
         print(f"{slide.path.name}: {slide.vendor}, {width:,} × {height:,} px{size}")
         scale = f"{mpp.y:.6g} × {mpp.x:.6g} µm/px ({mpp.source})" if mpp else "unknown: give it with --mpp"
         print(f"  pixel size   {scale}")
+        if note:
+            print(f"  {note}")
         for index, level in enumerate(slide.levels):
             rows, columns = level.shape_px
             print(f"  level {index}      {columns:,} × {rows:,} px, {level.downsample:.6g} times coarser")
@@ -168,11 +182,12 @@ def _predict(chosen: argparse.Namespace) -> None:
 
 def _predict_one(path: Path, bundle: Any, config: Any, chosen: argparse.Namespace, cancel: CancelFlag) -> None:
     from napari_pathlupi.export.geojson import read_regions
-    from napari_pathlupi.slides import open_slide
     from napari_pathlupi.workflows.predict import predict_steps
     from napari_pathlupi.workflows.save import save_prediction
+    from napari_pathlupi.workflows.scale import open_at_scale
 
-    with open_slide(path, chosen.mpp) as slide:
+    slide, scale_note = open_at_scale(path, chosen.mpp)
+    with slide:
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
         prediction = _show(predict_steps(slide, bundle, config, regions, cancel), path.name)
         files = save_prediction(prediction, slide.frame, chosen.out)
@@ -181,7 +196,7 @@ def _predict_one(path: Path, bundle: Any, config: Any, chosen: argparse.Namespac
         print(f"  {prediction.reference}")
     for row in prediction.answer.rows():
         print(f"  {row.label:<24} {row.text:>8}")
-    for note in prediction.notes:
+    for note in (*prediction.notes, *[scale_note] * bool(scale_note)):
         print(f"  {note}")
     print(f"  {', '.join(file.name for file in files)} in {chosen.out}")
 
@@ -208,6 +223,21 @@ def must_be_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise OutputError(f"nothing can be written to {folder} ({error.strerror}): choose another folder.") from error
+
+
+def _convert(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.convert import LEFT_OUT, convert_steps
+    from napari_pathlupi.workflows.scale import open_at_scale
+
+    slide, note = open_at_scale(chosen.slide, chosen.mpp)
+    with slide, _interruptible() as cancel:
+        steps = convert_steps(slide, chosen.out, chosen.lossless, chosen.quality, cancel)
+        path = _show(steps, slide.path.name)
+        mpp = slide.frame.mpp
+    scale = f"{mpp.y:.6g} × {mpp.x:.6g} µm/px" if mpp else "µm per pixel unknown, as before"
+    print(f"{path}: {scale}, {path.stat().st_size / 1e6:,.1f} MB. {LEFT_OUT}")
+    if note:
+        print(f"  {note}")
 
 
 def _simulate(chosen: argparse.Namespace) -> None:

@@ -38,7 +38,7 @@ class SlideLayout:
     shape_px
         Height and width of level 0.
     mpp
-        µm per pixel of level 0.
+        µm per pixel of level 0, or (y, x) of a generic file; None leaves it unsaid there.
     tile_px
         Side of a tile; a multiple of 16 and of ``factor``.
     factor
@@ -49,15 +49,19 @@ class SlideLayout:
         Deflate, so that every pixel comes back exactly, rather than JPEG.
     quality
         Of the JPEG, 1 to 100.
+    aperio
+        Whether to write what Aperio writes rather than a generic tiled pyramid, whose scale stands in the resolution
+        tags alone.
     """
 
     shape_px: tuple[int, int]
-    mpp: float
+    mpp: float | tuple[float, float] | None
     tile_px: int = 256
     factor: int = 4
     smallest_px: int = 1024
     lossless: bool = False
     quality: int = 85
+    aperio: bool = True
 
     def levels_px(self) -> list[tuple[int, int]]:
         """Return the shapes of all levels."""
@@ -66,10 +70,20 @@ class SlideLayout:
             shapes.append((shapes[-1][0] // self.factor, shapes[-1][1] // self.factor))
         return shapes
 
-    def describe(self, extra: str) -> str:
-        """Return an ImageDescription with magnification and scale."""
+    def describe(self, extra: str) -> str | None:
+        """Return an ImageDescription with magnification and scale; None for a generic file."""
+        if not self.aperio or self.mpp is None or isinstance(self.mpp, tuple):
+            return None
         magnification = f"AppMag = {10 / self.mpp:g}|MPP = {self.mpp:.6g}"
         return f"Aperio Image Library (napari-pathlupi simulation)\r\n{extra}|{magnification}"
+
+    def resolution(self, level_px: tuple[int, int]) -> dict[str, Any]:
+        """Return the resolution tags of a level, for tifffile."""
+        if self.mpp is None:
+            return {}
+        mpp = self.mpp if isinstance(self.mpp, tuple) else (self.mpp, self.mpp)
+        y, x = (1e4 / um * px / whole for um, px, whole in zip(mpp, level_px, self.shape_px, strict=True))
+        return {"resolution": (x, y), "resolutionunit": "CENTIMETER"}
 
 
 @dataclass(slots=True)
@@ -198,18 +212,15 @@ def _assemble(path: Path, layout: SlideLayout, levels: list[_Level], thumbnail: 
                 shape=(*level.shape_px, 3),
                 dtype=np.uint8,
                 tile=(layout.tile_px, layout.tile_px),
-                subfiletype=0,  # Aperio marks only label and macro image as reduced, and tifffile goes by that
-                resolution=(
-                    1e4 / layout.mpp * level.shape_px[1] / width,
-                    1e4 / layout.mpp * level.shape_px[0] / height,
-                ),
-                resolutionunit="CENTIMETER",
+                # Aperio marks only label and macro image as reduced, and tifffile goes by that
+                subfiletype=0 if layout.aperio else int(number > 0),
+                **layout.resolution(level.shape_px),
                 description=layout.describe(f"{size} ({layout.tile_px}x{layout.tile_px}){reduced}"),
                 metadata=None,
                 software=False,
                 **coding,
             )
-            if number == 0:
+            if number == 0 and layout.aperio:
                 file.write(
                     thumbnail,
                     rowsperstrip=16,
