@@ -51,6 +51,7 @@ def slide_layer(slide: Slide) -> LayerTuple:
         "rgb": True,
         "multiscale": True,
         "contrast_limits": (0, 255),
+        "cache": False,  # tiles are kept by the reader; napari would keep them again, in up to a quarter of the memory
         "metadata": _ours("slide", slide.fingerprint, shared),
         **placement(slide.frame.mpp),
     }
