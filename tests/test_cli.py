@@ -44,7 +44,7 @@ def test_predict_on_a_real_slide_with_no_further_option(shared_data: Path, tmp_p
         ("wsi/broken.svs", "no TIFF file"),
         ("wsi/kidney-48-5_flat.tif", "does not say how large a pixel is"),
         ("wsi/absent.svs", "there is no file"),
-        ("wsi", "is a folder"),
+        ("patches", "is a folder"),
     ],
 )
 def test_what_cannot_be_predicted_is_told_in_one_sentence(

@@ -158,12 +158,17 @@ def _info(chosen: argparse.Namespace) -> None:
         print(f"{slide.path.name}: {slide.vendor}, {width:,} × {height:,} px{size}")
         scale = f"{mpp.y:.6g} × {mpp.x:.6g} µm/px ({mpp.source})" if mpp else "unknown: give it with --mpp"
         print(f"  pixel size   {scale}")
-        if note:
-            print(f"  {note}")
+        for words in (_missing_words(slide.missing_tiles), note):
+            if words:
+                print(f"  {words}")
         for index, level in enumerate(slide.levels):
             rows, columns = level.shape_px
             print(f"  level {index}      {columns:,} × {rows:,} px, {level.downsample:.6g} times coarser")
         print(f"  fingerprint  {slide.fingerprint}")
+
+
+def _missing_words(count: int) -> str:
+    return f"{count:,} stored tiles cannot be read and are shown white: copy the file again." if count else ""
 
 
 def _predict(chosen: argparse.Namespace) -> None:
@@ -233,11 +238,12 @@ def _convert(chosen: argparse.Namespace) -> None:
     with slide, _interruptible() as cancel:
         steps = convert_steps(slide, chosen.out, chosen.lossless, chosen.quality, cancel)
         path = _show(steps, slide.path.name)
-        mpp = slide.frame.mpp
+        mpp, missing = slide.frame.mpp, slide.missing_tiles
     scale = f"{mpp.y:.6g} × {mpp.x:.6g} µm/px" if mpp else "µm per pixel unknown, as before"
     print(f"{path}: {scale}, {path.stat().st_size / 1e6:,.1f} MB. {LEFT_OUT}")
-    if note:
-        print(f"  {note}")
+    for words in (_missing_words(missing), note):
+        if words:
+            print(f"  {words}")
 
 
 def _simulate(chosen: argparse.Namespace) -> None:

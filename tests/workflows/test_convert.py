@@ -65,6 +65,21 @@ def test_an_unknown_scale_stays_unknown(tmp_path: Path) -> None:
     assert open_slide(made).frame.mpp is None
 
 
+def test_a_tile_that_cannot_be_read_becomes_white_and_is_counted(tmp_path: Path) -> None:
+    path = write_pyramid(tmp_path / "damaged.svs", [addresses((512, 512))], tile=256)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[0].dataoffsets[3]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 2] = b"no"
+    path.write_bytes(data)
+    with open_slide(path) as slide:
+        made = run(convert_steps(slide, tmp_path / "made.tif", lossless=True))
+        assert slide.missing_tiles == 1
+    with open_slide(made) as slide:
+        assert (slide.read_level(0, (256, 256), (256, 256)) == 255).all()
+        assert (slide.read_level(0, (0, 0), (256, 512)) == addresses((256, 512))).all()
+
+
 def test_nothing_is_overwritten_and_nothing_half_written_stays(flat, tmp_path) -> None:
     with open_slide(flat) as slide:
         with pytest.raises(OutputError, match="is not overwritten"):

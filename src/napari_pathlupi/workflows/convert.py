@@ -18,7 +18,8 @@ def convert_steps(
     """Yield progress and return a generic tiled TIFF, every factor of two a level, in memory of a few rows of tiles.
 
     The µm per pixel stand in the resolution tags of TIFF 6.0, as fractions of 32-bit numbers: exact to 1e-9. Unequal
-    sides stay so, and an unknown scale stays unknown. ICC profile, label and macro image are left out.
+    sides stay so, and an unknown scale stays unknown. ICC profile, label and macro image are left out. Tiles that
+    cannot be read are white; ``slide.missing_tiles`` counts them afterwards.
 
     Parameters
     ----------
@@ -59,8 +60,9 @@ def convert_steps(
         quality=quality,
         aperio=False,
     )
+    source = slide.lenient()
     return (
         yield from write_slide_steps(
-            path, lambda origin, shape: slide.read_level(0, origin, shape), layout, cancel or CancelFlag()
+            path, lambda origin, shape: source.read_level(0, origin, shape), layout, cancel or CancelFlag()
         )
     )
