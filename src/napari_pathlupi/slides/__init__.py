@@ -42,7 +42,7 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
             if mpp is not None:
                 slide.state_mpp(mpp)
             return slide
-    if missing and not said:
+    if missing and (path.is_dir() or not said):
         raise missing[0]
     words = "; ".join(dict.fromkeys([*said, *map(str, missing)])).rstrip(".")
     if path.is_dir():

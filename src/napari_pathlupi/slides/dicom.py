@@ -27,7 +27,7 @@ MAGIC_AT, MAGIC = 128, b"DICM"
 """PS3.10 section 7.1: 128 bytes of preamble, then the prefix."""
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 """PS3.6: SOP class of VL Whole Slide Microscopy Image Storage."""
-TAGS = ["SOPClassUID", "SeriesInstanceUID", "ImageType"]
+TAGS = ["SeriesInstanceUID", "ImageType"]
 FRAMES_KEPT_BYTES = 8 * 1024 * 1024
 """What a handle keeps of its own, since decoded frames are kept in our cache."""
 
@@ -155,13 +155,14 @@ def _levels(path: Path, files: Sequence[Path]) -> list[Path]:
     for file in files:
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+            is_slide = header.file_meta.get("MediaStorageSOPClassUID") == WHOLE_SLIDE
+            uid = str(header.SeriesInstanceUID if is_slide else header.get("SeriesInstanceUID", ""))
+            if is_slide and "VOLUME" in header.ImageType:
+                series.setdefault(uid, []).append(file)
         except faults as error:
             raise SlideError(f"{file.name} cannot be read as DICOM ({words_of(error)}): copy it again.") from error
-        uid = str(header.get("SeriesInstanceUID", ""))
         if file == path:
             asked = uid
-        if header.get("SOPClassUID") == WHOLE_SLIDE and "VOLUME" in (header.get("ImageType") or ()):
-            series.setdefault(uid, []).append(file)
     if asked is None and len(series) > 1:
         raise _several(path, len(series))
     found = series.get(asked, []) if asked is not None else next(iter(series.values()), [])
@@ -181,15 +182,15 @@ def _through_openslide(path: Path, files: Sequence[Path]) -> OpenSlideSlide:
     for file in [path] if path.is_file() else files:
         try:
             slide = OpenSlideSlide(path, file, fingerprint)
-        except UnknownFormatError:
+        except UnknownFormatError:  # an annotation or another kind of DICOM; what is damaged is told
             continue
-        if found.setdefault(slide.properties.get("openslide.quickhash-1", ""), slide) is not slide:
-            slide.close()
-    if len(found) == 1:
-        return found.popitem()[1]
-    for slide in found.values():
-        slide.close()
-    raise _several(path, len(found)) if found else SlideError(f"OpenSlide finds no slide in {path.name}.")
+        slide.close()  # an idle handle; reading opens one again
+        found[slide.properties.get("openslide.quickhash-1", "")] = slide
+    if len(found) > 1:
+        raise _several(path, len(found))
+    if not found:
+        raise SlideError(f"OpenSlide finds no slide in {path.name}.")
+    return found.popitem()[1]
 
 
 def _library() -> Any:

@@ -5,6 +5,7 @@ Read from the documents at https://ngff.openmicroscopy.org/0.4/ and /0.5/: ``mul
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ ALL_AXES = "tczyx"
 """OME-Zarr before 0.3 has no ``axes``: always five dimensions in this order."""
 METADATA_NAMES = frozenset({".zattrs", ".zarray", ".zgroup", "zarr.json"})
 PIECES = 64
+LARGEST_CHUNK_BYTES = 2**30
+"""A chunk is decoded whole: above 1 GiB it is refused (our choice)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +164,8 @@ def _planes(group: Any, scales: Mapping[str, Any]) -> list[Plane]:
         if len(shape) != len(axes) or not set("yx") <= set(axes) <= set(ALL_AXES) or min(shape) < 1:
             raise UnknownFormatError(f"states the axes {axes!r} for a shape of {shape}")
         channels = shape[axes.index("c")] if "c" in axes else 1
+        if math.prod(plane.array.chunks) > LARGEST_CHUNK_BYTES:
+            raise UnknownFormatError(f"is stored in chunks of {plane.array.chunks}, too large to read one at a time")
         if plane.array.dtype != np.uint8 or channels not in (1, 3):
             raise UnknownFormatError(
                 f"holds {channels} channel(s) of {plane.array.dtype}: 8-bit RGB is what can be read"

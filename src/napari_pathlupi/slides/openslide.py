@@ -120,7 +120,7 @@ def _handle(file: Path) -> Any:
     except library.OpenSlideUnsupportedFormatError as error:
         raise UnknownFormatError(f"OpenSlide does not know what {file.name} is") from error
     except (library.OpenSlideError, OSError) as error:
-        raise UnknownFormatError(f"OpenSlide cannot open {file.name} ({words_of(error)})") from error
+        raise SlideError(f"OpenSlide cannot open {file.name} ({words_of(error)})") from error
 
 
 def open_with_openslide(path: Path) -> OpenSlideSlide:
@@ -135,6 +135,8 @@ def open_with_openslide(path: Path) -> OpenSlideSlide:
     """
     try:
         slide = OpenSlideSlide(path, path, fingerprint_of(path))
+    except SlideError as error:
+        raise UnknownFormatError(str(error)) from error
     except FAULTS as error:
         raise UnknownFormatError(f"OpenSlide cannot open {path.name} ({words_of(error)})") from error
     if path.suffix.lower() in TIFF_NAMES and slide.properties.get("openslide.vendor") == "generic-tiff":
