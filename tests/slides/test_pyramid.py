@@ -70,6 +70,16 @@ def test_arithmetic_and_pickling_go_by_the_graph(slide: Slide) -> None:
     assert np.asarray(part, dtype=np.float32).dtype == np.float32
 
 
+def test_items_that_were_set_are_seen_and_leave_other_arrays_alone(slide: Slide) -> None:
+    octave = slide.pyramid()[0]
+    octave[:10, 20:] = 7
+    wanted = addresses(SHAPE)
+    wanted[:10, 20:] = 7
+    assert (np.asarray(octave) == wanted).all()
+    assert (np.asarray(octave[5:20, 15:40]) == wanted[5:20, 15:40]).all()
+    assert (np.asarray(slide.pyramid()[0]) == addresses(SHAPE)).all()
+
+
 @pytest.mark.parametrize("painters", [1, 2, 3, 7])
 def test_any_number_of_painters_paints_the_same(slide: Slide, painters: int, monkeypatch) -> None:
     monkeypatch.setattr(_pyramid, "PAINTERS", painters)

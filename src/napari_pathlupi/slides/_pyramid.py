@@ -123,7 +123,8 @@ def _octave_type() -> type["da.Array"]:
         def __getitem__(self, index: Any) -> "da.Array":
             view, chunk = self.source
             key = index if isinstance(index, tuple) else (index,)
-            if len(key) > 3 or not all(isinstance(k, slice) and k.step in (None, 1) for k in key):
+            plain = len(key) <= 3 and all(isinstance(k, slice) and k.step in (None, 1) for k in key)
+            if not plain or self.name != view.name:  # Dask renames an array whose items were set
                 return super().__getitem__(index)
             rows, columns, colours = key + (slice(None),) * (3 - len(key))
             if colours.indices(3) != (0, 3, 1):
@@ -133,6 +134,8 @@ def _octave_type() -> type["da.Array"]:
 
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
             view, chunk = self.source
+            if self.name != view.name:
+                return np.asarray(super().__array__(), dtype=dtype)
             return np.asarray(view.read_by_several(chunk), dtype=dtype)
 
     return LazyOctave
