@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame
 from napari_pathlupi.errors import MppUnknownError
-from napari_pathlupi.slides._resample import halve, resample_area
+from napari_pathlupi.slides._resample import halve
+from napari_pathlupi.slides._sampling import sample
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -131,26 +132,18 @@ class Slide(ABC):
     ) -> Picture:
         """Return a region whose pixels are ``scale`` (y, x) level-0 pixels large.
 
-        Whole halvings are averaged by the decoder where it can; what remains, at most a factor of two, is averaged
-        over exact areas.
+        The coarsest stored level that is fine enough is read. Whole powers of two are averaged by the decoder where it
+        can; of any other ratio it averages only as much as `bears_halving` allows, and what remains is averaged over
+        exact areas.
         """
-        level, halvings = self._finest_source(min(scale))
-        factor = self.levels[level].downsample * 2**halvings
-        steps = scale[0] / factor, scale[1] / factor
-        start = origin_px0[0] / factor, origin_px0[1] / factor
-        first = math.floor(start[0] + 1e-6), math.floor(start[1] + 1e-6)
-        last = (
-            math.ceil(start[0] + steps[0] * shape_px[0] - 1e-6),
-            math.ceil(start[1] + steps[1] * shape_px[1] - 1e-6),
-        )
-        source = self.read_level(level, first, (last[0] - first[0], last[1] - first[1]), halvings)
-        return resample_area(source, (start[0] - first[0], start[1] - first[1]), steps, shape_px)
+        return sample(self, origin_px0, shape_px, scale)
 
-    def _finest_source(self, scale: float) -> tuple[int, int]:
-        fitting = [i for i, level in enumerate(self.levels) if level.downsample <= scale * (1 + 1e-4)]
-        level = fitting[-1] if fitting else 0
-        ratio = scale / self.levels[level].downsample
-        return level, max(0, math.floor(math.log2(ratio) + 1e-4))
+    def bears_halving(self, level: int, halvings: int, ratio: float) -> bool:
+        """Whether halving a level and then averaging to ``ratio`` is as good as averaging it at once.
+
+        Good means within `napari_pathlupi.slides._halving.GOOD_DB`. No, unless a format gains by finding out.
+        """
+        return False
 
     def thumbnail(self, max_side_px: int = 1024) -> Picture:
         """Return the whole slide, its longer side at most ``max_side_px``."""
@@ -158,9 +151,13 @@ class Slide(ABC):
         return self.overview(scale)
 
     def overview(self, scale: float) -> Picture:
-        """Return the whole slide at ``scale`` level-0 pixels per pixel; the last row and column may be half white."""
+        """Return the whole slide at ``scale`` level-0 pixels per pixel; the last row and column may be half white.
+
+        From the coarsest stored level that is fine enough, halved as often as fits, whatever `bears_halving` says:
+        places are exact, fine texture is not.
+        """
         shape = tuple(max(1, math.ceil(side / scale - 1e-6)) for side in self.frame.shape_px0)
-        return self.lenient().read_scaled((0.0, 0.0), (shape[0], shape[1]), (scale, scale))
+        return sample(self.lenient(), (0.0, 0.0), (shape[0], shape[1]), (scale, scale), quick=True)
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ The index is parsed once by tifffile; afterwards each tile is one positioned rea
 
 import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,7 @@ import tifffile
 from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._cache import TILES
+from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, halved_in_bands
 from napari_pathlupi.slides._source import LocalSource, Source
@@ -37,6 +38,7 @@ class TiffSlide(Slide):
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
         super().__init__(path, frame, levels, source.fingerprint, vendor)
         self._pages = pages
+        self._bearing: dict[tuple[int, int, float], bool] = {}
         self._source = source
         self._strict = True
 
@@ -56,6 +58,22 @@ class TiffSlide(Slide):
         return halved_in_bands(
             lambda origin, shape: self._assemble(level, origin, shape, own), origin_px, shape_px, halvings - own
         )
+
+    def bears_halving(self, level: int, halvings: int, ratio: float) -> bool:
+        page = self._pages[level]
+        if page.jpeg_head is None or halvings > page.most_halvings:  # only libjpeg halves for less than a whole decode
+            return False
+        key = level, halvings, round(ratio, 3)
+        if key not in self._bearing:
+            self._bearing[key] = agreement_db(self._whole_and_halved(level, halvings), halvings, ratio) >= GOOD_DB
+        return self._bearing[key]
+
+    def _whole_and_halved(self, level: int, halvings: int) -> Iterator[tuple[Picture, Picture]]:
+        for cell in typical_tiles(self._pages[level].counts):
+            try:
+                yield self._tile(level, *cell, 0), self._tile(level, *cell, halvings)
+            except _DamagedTile:  # told where it is asked for
+                continue
 
     def _assemble(self, level: int, origin: tuple[int, int], shape: tuple[int, int], halvings: int) -> Picture:
         page = self._pages[level]
