@@ -23,7 +23,7 @@ TIFF_FAULTS = (
     EOFError,
     MemoryError,
     NotImplementedError,
-    RecursionError,
+    RuntimeError,
     ElementTree.ParseError,
     struct.error,
 )

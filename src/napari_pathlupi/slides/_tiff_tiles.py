@@ -11,6 +11,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.slides._lzw import LIBTIFF, Strip
 from napari_pathlupi.slides._slide import WHITE, Picture, reduce_by_halving
 from napari_pathlupi.slides._ycbcr import rgb_of
 
@@ -213,7 +214,20 @@ def _segment_decoder(page: Any) -> Callable[[bytes, int], Any]:
     if page.compression == JPEG:
         return partial(page.decode, jpegtables=page.jpegtables, jpegheader=page.jpegheader)
     decode: Callable[[bytes, int], Any] = page.decode
+    if page.compression in LIBTIFF:
+        strip = Strip(
+            int(page.chunks[1]), page.samplesperpixel, page.compression, int(page.predictor), int(page.fillorder)
+        )
+        shape, per_row = (int(page.imagelength), int(page.chunks[0])), -(-int(page.imagewidth) // int(page.chunks[1]))
+        return partial(_through_libtiff, strip, shape, per_row, bool(page.is_tiled))
     return decode
+
+
+def _through_libtiff(
+    strip: Strip, lengths: tuple[int, int], per_row: int, tiled: bool, data: bytes, index: int
+) -> tuple[Picture]:
+    whole, tile = lengths
+    return (strip.decode(data, tile if tiled else min(tile, whole - index // per_row * tile)),)
 
 
 def _jpeg_head(page: Any) -> bytes | None:

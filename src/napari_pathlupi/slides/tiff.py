@@ -3,7 +3,6 @@
 The index is parsed once by tifffile; afterwards each tile is one positioned read and one decode, from any thread.
 """
 
-import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,8 +46,8 @@ class TiffSlide(Slide):
         return sum(int((page.counts == MISSING).sum()) for page in self._pages)
 
     def lenient(self) -> Self:
-        other = copy.copy(self)
-        other._strict = False
+        other = object.__new__(type(self))  # not copy.copy, which would open the file again
+        other.__dict__.update(self.__dict__, _strict=False)
         return other
 
     def read_level(
@@ -126,7 +125,7 @@ class TiffSlide(Slide):
         page = self._pages[level]
         try:
             return page.decode(data, row, column, halvings)
-        except (*TIFF_FAULTS, RuntimeError) as error:
+        except TIFF_FAULTS as error:
             page.counts[row, column] = MISSING
             raise self._damaged(level, row, column, str(error)) from error
 

@@ -42,7 +42,7 @@ class TiffSlideSlide(Slide):
                     self._reader, self._file = _open_reader(self.path)
                 try:
                     return np.asarray(self._reader.zarr_group[str(level)][rows, columns])
-                except (ValueError, RuntimeError, OSError) as error:
+                except TIFF_FAULTS as error:
                     raise SlideError(
                         f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
                         "is damaged, copy it again."
