@@ -52,7 +52,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, properties: dict[str, s
 
 
 def test_what_was_not_scanned_is_white(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = _fake(monkeypatch, tmp_path, {}).read_level(0, (5, 6), (40, 50))
+    pixels = _fake(monkeypatch, tmp_path, {}).read_level(0, (0, 0), (40, 50))
     assert (pixels[:20, :30] == (10, 20, 30)).all()
     assert (pixels[20:] == 255).all() and (pixels[:, 30:] == 255).all()
 
@@ -72,12 +72,13 @@ def test_bounds_scale_and_vendor_reach_the_panel_and_qupath(tmp_path: Path, monk
     assert slide.vendor == "mirax (through OpenSlide)"
 
 
-def test_a_coarse_region_is_asked_for_in_openslides_own_coordinates(
+def test_a_coarse_tile_is_asked_for_in_openslides_own_coordinates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(adapter, "VIRTUAL_TILE_PX", 15)
     slide = _fake(monkeypatch, tmp_path, {})
-    slide.read_level(1, (20, 31), (8, 9))
-    assert slide.asked[-1] == ((78, 50), 1, (9, 8))  # 31 * 2.5 to the nearest, 20 * 2.5
+    slide.read_level(1, (392, 20), (2, 4))
+    assert slide.asked == [((38, 975), 1, (15, 10))]  # 15 * 2.5 to the nearest, 390 * 2.5; cut at the edge
 
 
 def test_two_slides_whose_named_files_are_equal_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +147,8 @@ def test_what_openslide_cannot_open_or_decode_is_told_and_the_rest_stays_readabl
     (tmp_path / "noise.mrxs").write_bytes(b"\x01\x02" * 500)
     with pytest.raises(SlideError, match=r"cannot open noise\.mrxs: OpenSlide does not know"):
         open_slide(tmp_path / "noise.mrxs")
-    path = write_pyramid(tmp_path / "cut.zvi", [PICTURE])
+    picture = addresses((600, 700))
+    path = write_pyramid(tmp_path / "cut.zvi", [picture])
     with tifffile.TiffFile(path) as tiff:
         first = tiff.pages.first.dataoffsets[0]
     with path.open("r+b") as file:
@@ -154,9 +156,12 @@ def test_what_openslide_cannot_open_or_decode_is_told_and_the_rest_stays_readabl
         file.write(bytes(range(60)))
     slide = open_slide(path)
     for _ in range(2):  # a handle that failed never works again: each read needs another
-        with pytest.raises(SlideError, match=r"level 0 cannot be decoded at row 3"):
+        with pytest.raises(SlideError, match=r"tile \(0, 0\) of level 0 cannot be decoded"):
             slide.read_level(0, (3, 3), (9, 9))
-        assert (address_of(slide.read_level(0, (200, 300), (20, 30)))[0, 0] == (200, 300)).all()
+        assert (address_of(slide.read_level(0, (520, 530), (20, 30)))[0, 0] == (520, 530)).all()
+    painted = slide.lenient().read_level(0, (500, 500), (40, 40))
+    assert (painted[:12, :12] == 255).all() and (painted[12:, 12:] == picture[512:540, 512:540]).all()
+    assert slide.missing_tiles == 1
 
 
 def test_a_handle_is_never_lent_twice_at_once_and_all_are_closed_at_the_end() -> None:

@@ -3,17 +3,28 @@
 import lzma
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError
-from napari_pathlupi.slides._slide import Picture
+from napari_pathlupi.slides._cache import TILES
+from napari_pathlupi.slides._pyramid import lazy_pyramid
+from napari_pathlupi.slides._slide import WHITE, Picture, Slide, white_around
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS
 
+if TYPE_CHECKING:
+    import dask.array as da
+
+VIRTUAL_TILE_PX = 512
+"""Side of a tile where a library has none to offer (our choice)."""
+LARGEST_PAINTED_PX = 1024
+"""Of larger tiles the viewer takes parts; the tile is kept whole beside them (our choice)."""
 FAULTS = (*TIFF_FAULTS, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 """What a library raises over damaged metadata or pixels: a changed byte may turn up as any of these."""
 
@@ -54,6 +65,71 @@ def assemble(tile: Callable[[int, int], Picture], tile_px: tuple[int, int], rows
             part = tile(row, column)[top - y : bottom - y, left - x : right - x]
             picture[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = part
     return picture
+
+
+class TiledSlide(Slide):
+    """A slide whose tiles a library decodes: each is kept in our cache, and a damaged one costs only itself.
+
+    Parameters
+    ----------
+    path, frame, levels, fingerprint, vendor
+        As of `Slide`.
+    tiles_px
+        Height and width of a tile of each level.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        frame: SlideFrame,
+        shapes_px: Sequence[tuple[int, int]],
+        fingerprint: str,
+        vendor: str,
+        tiles_px: Sequence[tuple[int, int]],
+    ) -> None:
+        levels = [Level(shape, downsample_of(shapes_px[0], shape)) for shape in shapes_px]
+        super().__init__(path, frame, levels, fingerprint, vendor)
+        self._tiles_px = tuple(tiles_px)
+        self._faults: tuple[type[Exception], ...] = (SlideError, *FAULTS)
+        self._strict = True
+        self._missing: set[tuple[int, int, int]] = set()
+
+    @abstractmethod
+    def _decode(self, level: int, row: int, column: int) -> Picture:
+        """Return a tile, whole or cut at the edge of the level."""
+
+    @property
+    def missing_tiles(self) -> int:
+        return len(self._missing)
+
+    def lenient(self) -> Self:
+        other = object.__new__(type(self))  # the same handles and the same count of what is missing
+        other.__dict__.update(self.__dict__, _strict=False)
+        return other
+
+    def read_level(
+        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
+    ) -> Picture:
+        def read(rows: slice, columns: slice) -> Picture:
+            return assemble(lambda row, column: self._tile(level, row, column), self._tiles_px[level], rows, columns)
+
+        return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
+
+    def _tile(self, level: int, row: int, column: int) -> Picture:
+        try:
+            return TILES.get((self.opening, level, row, column), lambda: self._decode(level, row, column))
+        except self._faults as error:
+            self._missing.add((level, row, column))
+            if self._strict:
+                raise SlideError(
+                    f"{self.path.name}: tile ({row}, {column}) of level {level} cannot be decoded "
+                    f"({words_of(error)}): the slide is damaged, copy it again."
+                ) from error
+        return np.full((*self._tiles_px[level], 3), WHITE, np.uint8)
+
+    def pyramid(self) -> "list[da.Array]":
+        side = max(self._tiles_px[0])
+        return lazy_pyramid(self.lenient(), side if side <= LARGEST_PAINTED_PX else VIRTUAL_TILE_PX)
 
 
 class HandlePool:

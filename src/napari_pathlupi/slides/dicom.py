@@ -8,20 +8,15 @@ import logging
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
+from napari_pathlupi.core.geometry import Mpp, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
-from napari_pathlupi.slides._cache import TILES
-from napari_pathlupi.slides._foreign import FAULTS, HandlePool, assemble, credible_mpp, words_of
-from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides._foreign import FAULTS, HandlePool, TiledSlide, credible_mpp, words_of
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 from napari_pathlupi.slides.openslide import OpenSlideSlide
-
-if TYPE_CHECKING:
-    import dask.array as da
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 """PS3.10 section 7.1: 128 bytes of preamble, then the prefix."""
@@ -32,7 +27,7 @@ FRAMES_KEPT_BYTES = 8 * 1024 * 1024
 """What a handle keeps of its own, since decoded frames are kept in our cache."""
 
 
-class DicomSlide(Slide):
+class DicomSlide(TiledSlide):
     """A DICOM slide that wsidicom reads, one handle per reading thread; `open_dicom` makes one.
 
     Parameters
@@ -45,50 +40,22 @@ class DicomSlide(Slide):
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
         self._handles = HandlePool(lambda: _open_wsidicom(files))
-        self._faults = (*FAULTS, *_wsidicom_faults())
         with self._handles.borrowed() as handle:
             pyramid = max(handle.pyramids, key=lambda one: one.size.area)
             self._pyramid = list(handle.pyramids).index(pyramid)
             found = sorted(pyramid.levels, key=lambda level: -int(level.size.width))
             self._numbers = [int(level.level) for level in found]
-            self._tile_px = [(int(level.tile_size.height), int(level.tile_size.width)) for level in found]
+            frames = [(int(level.tile_size.height), int(level.tile_size.width)) for level in found]
             shapes = [(int(level.size.height), int(level.size.width)) for level in found]
-            levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
             frame = SlideFrame(shapes[0], _mpp(found[0]))
-        super().__init__(path, frame, levels, fingerprint_of_files(files), "DICOM")
+        super().__init__(path, frame, shapes, fingerprint_of_files(files), "DICOM", frames)
+        self._faults = (*self._faults, *_wsidicom_faults())
 
-    def read_level(
-        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
-    ) -> Picture:
-        return white_around(
-            lambda rows, columns: assemble(
-                lambda row, column: self._frame(level, row, column), self._tile_px[level], rows, columns
-            ),
-            self.levels[level].shape_px,
-            origin_px,
-            shape_px,
-            halvings,
-        )
-
-    def _frame(self, level: int, row: int, column: int) -> Picture:
-        def decode() -> Picture:
-            try:
-                with self._handles.borrowed() as handle:
-                    frame = handle.read_tile(
-                        self._numbers[level], (column, row), pyramid=self._pyramid, crop_to_image_boundary=False
-                    )
-                    pixels = np.asarray(frame)
-            except self._faults as error:
-                raise SlideError(
-                    f"{self.path.name}: frame ({row}, {column}) of level {level} cannot be decoded "
-                    f"({words_of(error)}): the file is damaged, copy it again."
-                ) from error
-            return pixels.reshape(*pixels.shape[:2], -1)[..., :3]
-
-        return TILES.get((self.opening, level, row, column), decode)
-
-    def pyramid(self) -> "list[da.Array]":
-        return lazy_pyramid(self, max(self._tile_px[0]))
+    def _decode(self, level: int, row: int, column: int) -> Picture:
+        place = {"tile": (column, row), "pyramid": self._pyramid, "crop_to_image_boundary": False}
+        with self._handles.borrowed() as handle:
+            pixels = np.asarray(handle.read_tile(self._numbers[level], **place))
+        return pixels.reshape(*pixels.shape[:2], -1)[..., :3]
 
     def close(self) -> None:
         self._handles.close()

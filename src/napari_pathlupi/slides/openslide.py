@@ -3,20 +3,16 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
+from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
-from napari_pathlupi.slides._foreign import FAULTS, HandlePool, credible_mpp, words_of
-from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides._foreign import FAULTS, VIRTUAL_TILE_PX, HandlePool, TiledSlide, credible_mpp, words_of
+from napari_pathlupi.slides._slide import Format, Picture, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED
-
-if TYPE_CHECKING:
-    import dask.array as da
 
 SEVERAL_FILES = frozenset({".mrxs", ".vms", ".vmu"})
 """Formats whose named file only points to those with the pixels."""
@@ -25,11 +21,11 @@ TIFF_NAMES = (".ndpi", ".scn", ".svs", ".tif", ".tiff", ".btf", ".tf8", ".ptif",
 16 bits, two channels) OpenSlide would show as the RGB that it is not."""
 
 
-class OpenSlideSlide(Slide):
+class OpenSlideSlide(TiledSlide):
     """A slide that OpenSlide reads, one handle per reading thread.
 
-    OpenSlide takes whole level-0 coordinates. At a level whose downsample is no whole number a region may therefore
-    lie up to half a level-0 pixel away, and OpenSlide interpolates.
+    OpenSlide takes whole level-0 coordinates. At a level whose downsample is no whole number a tile may therefore lie
+    up to half a level-0 pixel away, and OpenSlide interpolates.
 
     Parameters
     ----------
@@ -47,32 +43,20 @@ class OpenSlideSlide(Slide):
             self.properties = dict(handle.properties)
             shapes = [(height, width) for width, height in handle.level_dimensions]
             self._steps = tuple(handle.level_downsamples)
-        levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
         frame = SlideFrame(shapes[0], _mpp(self.properties), _bounds(self.properties))
         vendor = f"{self.properties.get('openslide.vendor', 'unknown')} (through OpenSlide)"
-        super().__init__(path, frame, levels, fingerprint, vendor)
+        tiles = [(VIRTUAL_TILE_PX, VIRTUAL_TILE_PX)] * len(shapes)
+        super().__init__(path, frame, shapes, fingerprint, vendor, tiles)
+        self._faults = (*self._faults, _library().OpenSlideError)
 
-    def read_level(
-        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
-    ) -> Picture:
-        step = self._steps[level]
-
-        def read(rows: slice, columns: slice) -> Picture:
-            corner = round(columns.start * step), round(rows.start * step)
-            size = columns.stop - columns.start, rows.stop - rows.start
-            try:
-                with self._handles.borrowed() as handle:
-                    return over_white(np.asarray(handle.read_region(corner, level, size)))
-            except _library().OpenSlideError as error:
-                raise SlideError(
-                    f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({words_of(error)}): "
-                    "the file is damaged, copy it again."
-                ) from error
-
-        return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
-
-    def pyramid(self) -> "list[da.Array]":
-        return lazy_pyramid(self, 512)
+    def _decode(self, level: int, row: int, column: int) -> Picture:
+        y, x = row * VIRTUAL_TILE_PX, column * VIRTUAL_TILE_PX
+        height, width = (
+            min(VIRTUAL_TILE_PX, side - at) for side, at in zip(self.levels[level].shape_px, (y, x), strict=True)
+        )
+        corner = round(x * self._steps[level]), round(y * self._steps[level])
+        with self._handles.borrowed() as handle:
+            return over_white(np.asarray(handle.read_region(corner, level, (width, height))))
 
     def close(self) -> None:
         self._handles.close()
