@@ -160,3 +160,50 @@ def test_whatever_byte_is_changed_only_our_errors_come_out(tmp_path: Path) -> No
                 slide.read_level(0, (0, 0), (60, 60))
         except PathlupiError as error:
             assert "\n" not in str(error)
+
+
+def test_frames_that_a_sparse_instance_leaves_out_are_white_and_the_others_in_their_place(tmp_path: Path) -> None:
+    import pydicom
+    from pydicom.dataset import Dataset
+
+    (file,) = write_dicom(tmp_path / "series", [PICTURE])
+    dataset = pydicom.dcmread(file)
+    frames = np.frombuffer(dataset.PixelData, np.uint8).reshape(-1, 64 * 64 * 3)
+    kept = [index for index in reversed(range(len(frames))) if index not in (0, 9)]
+    groups = []
+    for index in kept:
+        place, group = Dataset(), Dataset()
+        row, column = divmod(index, 7)
+        place.RowPositionInTotalImagePixelMatrix, place.ColumnPositionInTotalImagePixelMatrix = (
+            row * 64 + 1,
+            column * 64 + 1,
+        )
+        for axis in "XYZ":
+            setattr(place, f"{axis}OffsetInSlideCoordinateSystem", 0.0)
+        group.PlanePositionSlideSequence = [place]
+        groups.append(group)
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    dataset.DimensionOrganizationType, dataset.NumberOfFrames = "TILED_SPARSE", len(kept)
+    dataset.PixelData = frames[kept].tobytes()
+    dataset.save_as(file)
+    expected = PICTURE.copy()
+    expected[:64, :64] = expected[64:128, 128:192] = 255
+    assert (open_slide(file).read_level(0, (0, 0), (300, 400)) == expected).all()
+
+
+def test_a_concatenation_is_one_level(tmp_path: Path) -> None:
+    import pydicom
+
+    (file,) = write_dicom(tmp_path / "series", [PICTURE])
+    dataset = pydicom.dcmread(file)
+    frames = np.frombuffer(dataset.PixelData, np.uint8).reshape(-1, 64 * 64 * 3)
+    file.unlink()
+    dataset.ConcatenationUID, dataset.SOPInstanceUIDOfConcatenationSource = "1.2.3.4.5", dataset.SOPInstanceUID
+    dataset.InConcatenationTotalNumber = 2
+    for number, part in enumerate((slice(0, 20), slice(20, len(frames))), start=1):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.4.7.{number}"
+        dataset.InConcatenationNumber, dataset.ConcatenationFrameOffsetNumber = number, part.start
+        dataset.NumberOfFrames, dataset.PixelData = len(frames[part]), frames[part].tobytes()
+        dataset.save_as(tmp_path / f"series/{number}.dcm")
+    slide = open_slide(tmp_path / "series/2.dcm")
+    assert (slide.read_level(0, (0, 0), (300, 400)) == PICTURE).all()

@@ -186,3 +186,11 @@ def test_whatever_byte_of_the_metadata_is_changed_only_our_errors_come_out(versi
             assert "\n" not in str(error)
         finally:
             document.write_bytes(whole)
+
+
+def test_shards_are_read_chunk_by_chunk(tmp_path: Path) -> None:
+    folder = write_ome_zarr(tmp_path / "a.zarr", LEVELS, version="0.5")
+    options = {"shape": (3, 300, 400), "chunks": (3, 32, 32), "shards": (3, 128, 128), "dtype": "uint8"}
+    array = zarr.open_group(str(folder), mode="a").create_array("0", overwrite=True, **options)
+    array[:] = PICTURE.transpose(2, 0, 1)
+    assert (open_slide(folder).read_level(0, (0, 0), (300, 400)) == PICTURE).all()
