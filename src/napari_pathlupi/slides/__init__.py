@@ -5,17 +5,19 @@ from pathlib import Path
 from napari_pathlupi.catalogue import formats
 from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._slide import Format, Slide
+from napari_pathlupi.slides._url import SlideUrl
 
 __all__ = ["Format", "Slide", "open_slide"]
 
 
-def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
+def open_slide(path: str | Path | SlideUrl, mpp: float | None = None) -> Slide:
     """Return the slide in a file, metadata only: pixels are read when asked for.
 
     Parameters
     ----------
     path
-        The file, or the folder of an OME-Zarr or DICOM slide.
+        The file, the folder of an OME-Zarr or DICOM slide, or an address that fsspec knows (``https://``, ``s3://``,
+        ``gs://``, ``zip://slide.svs::slides.zip``) of a TIFF file, of which only ranges are fetched.
     mpp
         µm per pixel, where the file does not say or says it wrong; recorded as stated by the user.
 
@@ -26,14 +28,14 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     MissingExtraError
         When only an optional library that cannot be loaded could read it; the message says what to install.
     """
-    path = Path(path)
-    _must_be_there(path)
-    fitting = _fitting(path)
+    address = SlideUrl.of(path)
+    place = address or Path(str(path))
+    fitting = _fitting_address(address) if address else _fitting(_must_be_there(Path(str(path))))
     said: list[str] = []
     missing: list[MissingExtraError] = []
     for candidate in fitting:
         try:
-            slide: Slide = candidate.open(path)
+            slide: Slide = candidate.open(place)
         except UnknownFormatError as error:
             said.append(str(error))
         except MissingExtraError as error:
@@ -42,12 +44,13 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
             if mpp is not None:
                 slide.state_mpp(mpp)
             return slide
-    if missing and (path.is_dir() or not said):
+    is_folder = isinstance(place, Path) and place.is_dir()
+    if missing and (is_folder or not said):
         raise missing[0]
     words = "; ".join(dict.fromkeys([*said, *map(str, missing)])).rstrip(".")
-    if path.is_dir():
-        raise SlideError(f"{path} is a folder, but no slide ({words}): give one slide file in it.")
-    raise SlideError(f"cannot open {path.name}: {words}")
+    if is_folder:
+        raise SlideError(f"{place} is a folder, but no slide ({words}): give one slide file in it.")
+    raise SlideError(f"cannot open {place.name}: {words}")
 
 
 def _fitting(path: Path) -> list[Format]:
@@ -64,7 +67,16 @@ def _fitting(path: Path) -> list[Format]:
     return sorted(known, key=lambda one: (not name.endswith(one.first_for), one.rank))
 
 
-def _must_be_there(path: Path) -> None:
+def _fitting_address(address: SlideUrl) -> list[Format]:
+    every = [formats[key] for key in formats]
+    known = [one for one in every if one.remote and address.name.lower().endswith(one.suffixes)]
+    if not known:
+        endings = ", ".join(sorted({suffix for one in every if one.remote for suffix in one.suffixes}))
+        raise UnknownFormatError(f"{address.name} cannot be read over {address.scheme}://: {endings} can; download it.")
+    return known
+
+
+def _must_be_there(path: Path) -> Path:
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -73,3 +85,4 @@ def _must_be_there(path: Path) -> None:
         raise SlideError(f"{path} cannot be opened ({error}): check the name and your rights.") from error
     if size == 0 and not path.is_dir():
         raise SlideError(f"{path.name} is empty (0 bytes): copy it again.")
+    return path

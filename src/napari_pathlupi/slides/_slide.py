@@ -4,11 +4,11 @@ import hashlib
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame
 from napari_pathlupi.errors import MppUnknownError
 from napari_pathlupi.slides._resample import halve
 from napari_pathlupi.slides._sampling import sample
+from napari_pathlupi.slides._url import SlideUrl
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -38,7 +39,7 @@ class Slide(ABC):
     Parameters
     ----------
     path
-        The file.
+        The file, or the address of one that lies elsewhere.
     frame
         Shape, size of a pixel and bounds.
     levels
@@ -55,7 +56,9 @@ class Slide(ABC):
         under it, because a file may change under its name.
     """
 
-    def __init__(self, path: Path, frame: SlideFrame, levels: Sequence[Level], fingerprint: str, vendor: str) -> None:
+    def __init__(
+        self, path: Path | SlideUrl, frame: SlideFrame, levels: Sequence[Level], fingerprint: str, vendor: str
+    ) -> None:
         self.path = path
         self.frame = frame
         self.levels = tuple(levels)
@@ -106,7 +109,7 @@ class Slide(ABC):
             When the file does not say and nobody has said.
         """
         if self.frame.mpp is None:
-            raise MppUnknownError(self.path)
+            raise MppUnknownError(self.path.name)
         return self.frame.mpp
 
     def state_mpp(self, mpp: float) -> None:
@@ -167,7 +170,7 @@ class Slide(ABC):
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[Path, Mpp | None]]:
+    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[Path | SlideUrl, Mpp | None]]:
         return _reopen, (self.path, self.frame.mpp)
 
     def __repr__(self) -> str:
@@ -176,7 +179,7 @@ class Slide(ABC):
         return f"<{type(self).__name__} {self.path.name}: {width} × {height} px, {scale}, {len(self.levels)} levels>"
 
 
-def _reopen(path: Path, mpp: Mpp | None) -> Slide:
+def _reopen(path: Path | SlideUrl, mpp: Mpp | None) -> Slide:
     from napari_pathlupi.slides import open_slide
 
     slide = open_slide(path)
@@ -238,6 +241,8 @@ def halved_in_bands(
         As of `Slide.read_level`.
     """
     factor = 2**halvings
+    if halvings == 0:
+        return read(origin_px, shape_px)
     answer = np.empty((*shape_px, 3), np.uint8)
     rows = max(1, BAND_PIXELS // max(1, shape_px[1] * factor**2))
     for first in range(0, shape_px[0], rows):
@@ -249,14 +254,23 @@ def halved_in_bands(
 
 def fingerprint_of(path: Path) -> str:
     """Return 32 hex digits that name the content: its size and 64 pieces of 16 KiB, spread evenly from end to end."""
-    piece, pieces = 16 * 1024, 64
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        digest.update(str(size).encode())
-        for index in range(pieces):
-            file.seek(max(0, size - piece) * index // (pieces - 1))
-            digest.update(file.read(piece))
+
+        def read(places: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+            for start, count in places:
+                file.seek(start)
+                yield file.read(count)
+
+        return fingerprint_from(file.seek(0, 2), read)
+
+
+def fingerprint_from(size: int, read: Callable[[Sequence[tuple[int, int]]], Iterable[bytes]]) -> str:
+    """Return what `fingerprint_of` does, of bytes that are read by (start, count), all places at once."""
+    piece, pieces = 16 * 1024, 64
+    starts = [max(0, size - piece) * index // (pieces - 1) for index in range(pieces)]
+    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+    for data in read([(start, min(piece, size - start)) for start in starts]):
+        digest.update(data)
     return digest.hexdigest()
 
 
@@ -277,13 +291,16 @@ class Format:
         only when they are very large.
     folders
         Whether a slide of this format may be a folder.
+    remote
+        Whether ``open`` also takes a `SlideUrl`.
     first_for
         Suffixes for which this format goes before those of a lower rank.
     """
 
     suffixes: tuple[str, ...]
     rank: int
-    open: Callable[[Path], Slide]
+    open: Callable[[Any], Slide]
     whole_only: bool = False
     folders: bool = False
+    remote: bool = False
     first_for: tuple[str, ...] = ()

@@ -16,10 +16,12 @@ from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
 from napari_pathlupi.slides._pyramid import lazy_pyramid
+from napari_pathlupi.slides._remote import RemoteSource
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, halved_in_bands
 from napari_pathlupi.slides._source import LocalSource, Source
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, vendor_of
 from napari_pathlupi.slides._tiff_tiles import MISSING, TiledPage
+from napari_pathlupi.slides._url import SlideUrl
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -32,7 +34,9 @@ class _DamagedTile(SlideError):
 class TiffSlide(Slide):
     """A slide in a TIFF file; `open_tiff` makes one."""
 
-    def __init__(self, path: Path, pages: list[TiledPage], frame: SlideFrame, source: Source, vendor: str) -> None:
+    def __init__(
+        self, path: Path | SlideUrl, pages: list[TiledPage], frame: SlideFrame, source: Source, vendor: str
+    ) -> None:
         shapes = [page.shape_px for page in pages]
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
         super().__init__(path, frame, levels, source.fingerprint, vendor)
@@ -150,7 +154,7 @@ MOST_PAGES = 2000
 """Pages of a file that is read as a slide (our choice): an index that goes in circles has no end."""
 
 
-def open_tiff(path: Path) -> TiffSlide:
+def open_tiff(path: Path | SlideUrl) -> TiffSlide:
     """Return the slide in a TIFF file.
 
     Tiles that lie outside the file are missing: counted, and an error only where they are read. A reduced level of
@@ -164,7 +168,7 @@ def open_tiff(path: Path) -> TiffSlide:
         When its index is damaged, more than half of level 0 lies outside the file, or it cannot be read at all.
     """
     try:
-        source = LocalSource(path)
+        source = RemoteSource(path) if isinstance(path, SlideUrl) else LocalSource(path)
         with source.file() as file, tifffile.TiffFile(file, name=path.name) as tiff:
             _must_end(tiff)
             pages = _pages_of(tiff, path)
@@ -206,7 +210,7 @@ def _main_series(tiff: Any) -> Any:
     return (named or sorted(pictures, key=lambda s: -s.sizes.get("height", 0) * s.sizes.get("width", 0)))[0]
 
 
-def _pages_of(tiff: Any, path: Path) -> list[TiledPage]:
+def _pages_of(tiff: Any, path: Path | SlideUrl) -> list[TiledPage]:
     series = _main_series(tiff)
     levels = [level.keyframe for level in series.levels if len(level.pages) == 1 or _is_focal_stack(level)]
     if not levels:
@@ -239,7 +243,10 @@ def _present(pages: list[TiledPage], source: Source) -> list[TiledPage]:
     return [page for page, share in zip(pages, shares, strict=True) if share <= MOST_MISSING]
 
 
-_open: Callable[[Path], Slide] = open_tiff
+_open: Callable[[Any], Slide] = open_tiff
 FORMAT = Format(
-    suffixes=(".svs", ".ndpi", ".tif", ".tiff", ".btf", ".tf8", ".scn", ".bif", ".qptiff", ".ptif"), rank=10, open=_open
+    suffixes=(".svs", ".ndpi", ".tif", ".tiff", ".btf", ".tf8", ".scn", ".bif", ".qptiff", ".ptif"),
+    rank=10,
+    open=_open,
+    remote=True,
 )

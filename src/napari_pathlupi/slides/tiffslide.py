@@ -30,6 +30,7 @@ class TiffSlideSlide(Slide):
         frame = SlideFrame(shapes[0], mpp, _bounds(reader.properties))
         super().__init__(path, frame, levels, fingerprint_of(path), vendor)
         self._reader: Any = reader
+        self._local = path
         self._file = file
         self._lock = threading.Lock()
 
@@ -39,7 +40,7 @@ class TiffSlideSlide(Slide):
         def read(rows: slice, columns: slice) -> Picture:
             with self._lock:
                 if self._reader is None:
-                    self._reader, self._file = _open_reader(self.path)
+                    self._reader, self._file = _open_reader(self._local)
                 try:
                     return np.asarray(self._reader.zarr_group[str(level)][rows, columns])
                 except TIFF_FAULTS as error:
