@@ -8,6 +8,8 @@ import pytest
 import tifffile
 from napari.layers import Image, Layer
 
+from addressed import addresses
+from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.widgets import _reader
 from napari_pathlupi.widgets._reader import NOTHING, get_reader, read
@@ -145,3 +147,12 @@ def test_a_stated_scale_says_who_stated_it(addressed_slide: Path) -> None:
     from napari_pathlupi.slides import open_slide
 
     assert open_slide(addressed_slide, mpp=0.5).frame.mpp == Mpp(0.5, 0.5, "stated by the user")
+
+
+def test_a_folder_or_an_ending_of_many_meanings_is_claimed_only_when_it_opens_as_a_slide(tmp_path: Path) -> None:
+    zarr = write_ome_zarr(tmp_path / "slide.ome.zarr", [addresses((90, 80))])
+    series = write_dicom(tmp_path / "series", [addresses((90, 80))])
+    (tmp_path / "ct.dcm").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "confocal.czi").write_bytes(b"ZISRAWFILE")
+    assert all(get_reader(str(path)) is not None for path in (zarr, series[0], series[0].parent))
+    assert all(get_reader(str(path)) is None for path in (tmp_path, tmp_path / "ct.dcm", tmp_path / "confocal.czi"))

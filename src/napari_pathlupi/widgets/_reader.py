@@ -12,6 +12,8 @@ NOTHING: Layers = [(None,)]
 FLAT_AT_LEAST_PX = 50_000_000
 """Flat pictures are claimed only above this size: smaller ones any reader opens as well (50 megapixels, our choice)."""
 
+_NOT_ONLY_SLIDES = frozenset({".dcm", ".dicom", ".czi", ".zvi"})
+"""Endings of other pictures too: claimed, as folders are, only when they open as a slide."""
 _ANYONES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 
 
@@ -49,6 +51,11 @@ def _is_ours(path: Path) -> bool:
 
         suffix = path.suffix.lower()
         known = [formats[name] for name in formats if suffix in formats[name].suffixes]
+        if path.is_dir() or suffix in _NOT_ONLY_SLIDES:
+            from napari_pathlupi.slides import open_slide
+
+            open_slide(path).close()
+            return True
         if not known or not path.is_file():
             return False
         if suffix in _ANYONES:
