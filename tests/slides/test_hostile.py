@@ -15,6 +15,7 @@ from addressed import addresses, write_pyramid
 from napari_pathlupi import open_slide
 from napari_pathlupi.errors import PathlupiError, SlideError
 from napari_pathlupi.slides import tiff as tiff_format
+from napari_pathlupi.slides._slide import BAND_PIXELS, halved_in_bands
 from napari_pathlupi.slides.tiff import open_tiff
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tifffile and numpy, about nonsense
@@ -317,3 +318,14 @@ def test_closing_while_another_reads_never_cuts_it_short(tmp_path: Path) -> None
         assert all((read.result()[0, :, 0] == (y & 255)).all() for y, read in zip(range(0, 990, 8), reads, strict=True))
     slide.close()
     assert _handles_on(path) == 0
+
+
+def test_halving_often_holds_little_of_a_large_slide_at_once() -> None:
+    held = []
+
+    def read(origin: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+        held.append(shape[0] * shape[1])
+        return np.full((*shape, 3), 7, np.uint8)
+
+    assert (halved_in_bands(read, (0, 0), (2, 9), 11) == 7).all()
+    assert max(held) <= BAND_PIXELS

@@ -28,6 +28,8 @@ Picture = npt.NDArray[np.uint8]
 WHITE = 255
 BAND_PIXELS = 16_000_000
 """Pixels that are held unhalved at once: 48 MB (our choice)."""
+BAND_HALVINGS = 8
+"""Halvings of one band; more are done in turns, so that a band stays small however large the slide (our choice)."""
 _OPENINGS = itertools.count()
 
 
@@ -240,15 +242,20 @@ def halved_in_bands(
     origin_px, shape_px, halvings
         As of `Slide.read_level`.
     """
+    if halvings > BAND_HALVINGS:
+
+        def read_halved(origin: tuple[int, int], shape: tuple[int, int]) -> Picture:
+            return halved_in_bands(read, origin, shape, BAND_HALVINGS)
+
+        return halved_in_bands(read_halved, origin_px, shape_px, halvings - BAND_HALVINGS)
     factor = 2**halvings
-    if halvings == 0:
-        return read(origin_px, shape_px)
     answer = np.empty((*shape_px, 3), np.uint8)
-    rows = max(1, BAND_PIXELS // max(1, shape_px[1] * factor**2))
-    for first in range(0, shape_px[0], rows):
-        count = min(rows, shape_px[0] - first)
-        band = read(((origin_px[0] + first) * factor, origin_px[1] * factor), (count * factor, shape_px[1] * factor))
-        answer[first : first + count] = reduce_by_halving(band, halvings)
+    columns = max(1, min(shape_px[1], BAND_PIXELS // factor**2))
+    rows = max(1, BAND_PIXELS // (columns * factor**2))
+    for y, x in itertools.product(range(0, shape_px[0], rows), range(0, shape_px[1], columns)):
+        height, width = min(rows, shape_px[0] - y), min(columns, shape_px[1] - x)
+        band = read(((origin_px[0] + y) * factor, (origin_px[1] + x) * factor), (height * factor, width * factor))
+        answer[y : y + height, x : x + width] = reduce_by_halving(band, halvings)
     return answer
 
 
