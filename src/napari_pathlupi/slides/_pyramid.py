@@ -24,8 +24,8 @@ Picture = npt.NDArray[np.uint8]
 COARSEST_PX = 1024
 """The pyramid goes on until its longer side is no larger: napari reads its coarsest level whole."""
 CHUNK_PX = 256
-"""Side of a chunk, about: napari fetches whole chunks, so this is also the margin that it reads ahead. 512 took
-1.5 times as long at each jump (benchmarks/viewer.py)."""
+"""Side of a chunk, about. napari fetches whole chunks, so this is also the margin that it reads ahead: a larger one
+makes each jump slower, a smaller one reads again sooner while panning (our choice)."""
 PAINTERS = min(4, os.cpu_count() or 1)
 """Threads that read one view (our choice): more would take the cores from the window and from inference."""
 
