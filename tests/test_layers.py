@@ -33,11 +33,20 @@ def prediction() -> Prediction:
 
 
 def test_a_tile_lies_where_its_level_0_pixels_say(prediction: Prediction) -> None:
-    layer = Layer.create(*layers.attention_layer(prediction, "run"))
+    layer = Layer.create(*layers.attention_layer(prediction, "run", SLIDE_MPP))
     for index, (row, column) in enumerate(prediction.grid.cells):
         origin_um = prediction.grid.origins_px0[index] * (SLIDE_MPP.y, SLIDE_MPP.x)
         corner = layer.data_to_world((row - 0.5, column - 0.5))
         assert np.allclose(corner, origin_um)
+
+
+def test_a_map_lies_on_its_slide_after_the_scale_was_restated(prediction: Prediction) -> None:
+    for made in (layers.attention_layer(prediction, "run", MPP), layers.subtype_layer(prediction, "run", MPP)):
+        assert made is not None
+        layer = Layer.create(*made)
+        row, column = prediction.grid.cells[-1]
+        corner = layer.data_to_world((row - 0.5, column - 0.5))
+        assert np.allclose(corner, prediction.grid.origins_px0[-1] * (MPP.y, MPP.x))
 
 
 def test_the_corner_of_a_level_0_pixel_is_its_number_times_mpp() -> None:
@@ -53,7 +62,7 @@ def test_a_slide_of_unknown_scale_is_shown_in_pixels() -> None:
 
 
 def test_attention_is_nan_where_no_tile_was_read(prediction: Prediction) -> None:
-    values, options, kind = layers.attention_layer(prediction, "run")
+    values, options, kind = layers.attention_layer(prediction, "run", SLIDE_MPP)
     assert kind == "image"
     assert values.dtype == np.float32
     assert np.isfinite(values).sum() == prediction.read.sum()
@@ -61,7 +70,7 @@ def test_attention_is_nan_where_no_tile_was_read(prediction: Prediction) -> None
 
 
 def test_the_colour_of_attention_rises_from_nothing(prediction: Prediction) -> None:
-    layer = Layer.create(*layers.attention_layer(prediction, "run"))
+    layer = Layer.create(*layers.attention_layer(prediction, "run", SLIDE_MPP))
     alpha = layer.colormap.map(np.linspace(0, 1, 11))[:, 3]
     assert alpha[0] == 0
     assert np.all(np.diff(alpha) >= 0)
@@ -78,7 +87,7 @@ def test_a_tile_speaks_only_with_more_attention_than_an_even_spread(prediction: 
 
 
 def test_the_subtype_map_has_the_colours_of_the_answer(prediction: Prediction) -> None:
-    made = layers.subtype_layer(prediction, "run")
+    made = layers.subtype_layer(prediction, "run", SLIDE_MPP)
     assert made is not None
     layer = Layer.create(*made)
     assert isinstance(layer, Labels)
@@ -90,11 +99,11 @@ def test_the_subtype_map_has_the_colours_of_the_answer(prediction: Prediction) -
 
 def test_evidence_for_one_value_makes_no_subtype_map(prediction: Prediction) -> None:
     evidence = Evidence(("risk",), prediction.evidence.values[:, :1], "exact share of the logit")
-    assert layers.subtype_layer(replace(prediction, answer=Risk(), evidence=evidence), "run") is None
+    assert layers.subtype_layer(replace(prediction, answer=Risk(), evidence=evidence), "run", SLIDE_MPP) is None
 
 
 def test_every_result_says_which_run_slide_and_model_it_is_of(prediction: Prediction) -> None:
-    for made in (layers.attention_layer(prediction, "run-1"), layers.subtype_layer(prediction, "run-1")):
+    for made in (layers.attention_layer(prediction, "run-1", MPP), layers.subtype_layer(prediction, "run-1", MPP)):
         assert made is not None
         told = made[1]["metadata"]["pathlupi"]
         assert (told["run"], told["fingerprint"], told["model"]) == ("run-1", "0" * 32, "Demo model")

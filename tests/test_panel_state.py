@@ -23,6 +23,7 @@ def test_with_a_slide_a_model_and_a_plan_predict_is_live_and_says_what_will_happ
         (replace(READY, model="", model_problem="weights.safetensors was changed: copy it again."), "copy it again"),
         (replace(READY, model=""), "Choose a model"),
         (replace(READY, extent=Extent.REGIONS), "No region is drawn"),
+        (replace(READY, extent=Extent.VIEW, plan=""), "The slide is out of view"),
         (replace(READY, plan="", problem="The model reads 0.5 µm/px; this slide stops at 1.9."), "stops at 1.9"),
         (replace(READY, plan="", problem="No tissue was found (glass 96 %)."), "No tissue"),
         (replace(READY, plan="", problem="It looks like fluorescence."), "fluorescence"),

@@ -22,7 +22,6 @@ from napari_pathlupi.workflows.predict import Plan, PredictConfig
 
 TISSUE = TissueMask(np.ones((4, 4), np.uint8), (600.0, 600.0))
 PLAN = Plan(TISSUE, a_grid(), "CPU")
-CONFIG = PredictConfig()
 SLIDE: Any = SimpleNamespace(path=Path("case-017.svs"), frame=FRAME)
 BUNDLE: Any = SimpleNamespace(card=SimpleNamespace(title="Demo model"))
 
@@ -31,9 +30,10 @@ BUNDLE: Any = SimpleNamespace(card=SimpleNamespace(title="Demo model"))
 def session() -> Session:
     """Ready to predict."""
     session = Session()
+    session.choose_config(PredictConfig())
     session.choose_slide(SLIDE)
     session.choose_model(BUNDLE)
-    check = session.check(CONFIG)
+    check = session.check()
     assert check is not None
     session.checked(check, PLAN)
     return session
@@ -46,28 +46,46 @@ def run() -> Iterator[Run]:
 
 def test_nothing_is_checked_until_slide_scale_and_model_are_there() -> None:
     session = Session()
-    assert session.check(CONFIG) is None
+    session.choose_config(PredictConfig())
+    assert session.check() is None
     session.choose_slide(SimpleNamespace(path=Path("a.tif"), frame=replace(FRAME, mpp=None)))
     session.choose_model(BUNDLE)
-    assert session.check(CONFIG) is None
+    assert session.check() is None
     session.choose_slide(SLIDE)
-    assert session.check(CONFIG) is not None
+    assert session.check() is not None
     session.choose_extent(Extent.REGIONS)
-    assert session.check(CONFIG) is None
+    assert session.check() is None
     session.choose_extent(Extent.REGIONS, [box(0, 0, 9, 9)])
-    assert session.check(CONFIG) is not None
+    assert session.check() is not None
 
 
 def test_a_check_that_was_overtaken_changes_nothing(session: Session) -> None:
-    old = session.check(CONFIG)
+    old = session.check()
     assert old is not None
     session.choose_model(BUNDLE)
     session.checked(old, PLAN)
     assert session.plan is None
 
 
+def test_other_settings_need_another_check_and_the_same_again_do_not(session: Session) -> None:
+    session.choose_config(PredictConfig())
+    session.choose_extent(Extent.WHOLE)
+    assert session.plan is PLAN and not session.unchecked
+    session.choose_config(PredictConfig(min_coverage=0.9))
+    assert session.plan is None and session.unchecked
+    check = session.check()
+    assert check is not None and check.config.min_coverage == 0.9
+
+
+def test_a_run_that_ends_while_another_slide_is_looked_at_says_of_which_it_was(session: Session) -> None:
+    session.begin()
+    session.choose_slide(SimpleNamespace(path=Path("b.svs"), frame=FRAME))
+    session.ended(whole(supported=True))
+    assert session.facts.notice.startswith("case-017.svs: Read 30 tiles")
+
+
 def test_why_a_slide_cannot_be_judged_is_the_sentence(session: Session) -> None:
-    check = session.check(CONFIG)
+    check = session.check()
     assert check is not None
     session.checked(check, NoTissueError("No tissue was found (glass 100 %)."))
     state = resolve(session.facts)

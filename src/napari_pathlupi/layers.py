@@ -25,6 +25,9 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 KEY = "pathlupi"
 """Where a layer's metadata says that it is ours."""
 
+STEP = "step_px0"
+"""Where a layer says how large (y, x) its pixels are in level-0 pixels; 1 where it says nothing."""
+
 LEGEND = "evidence within this slide, not a diagnosis of the tile"
 """What the subtype map is, in the words shown with it."""
 
@@ -58,7 +61,7 @@ def slide_layer(slide: Slide) -> LayerTuple:
     return slide.pyramid(), options, "image"
 
 
-def attention_layer(prediction: Prediction, run: str) -> LayerTuple:
+def attention_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTuple:
     """Return where the model looked: the percentile of each tile's attention, NaN where it did not look.
 
     Parameters
@@ -67,6 +70,8 @@ def attention_layer(prediction: Prediction, run: str) -> LayerTuple:
         Partial or whole.
     run
         Identity of the run.
+    mpp
+        Size of a level-0 pixel as the slide lies now; it may have been restated since the run.
     """
     options = {
         "name": versioned_name("Attention", prediction),
@@ -76,16 +81,16 @@ def attention_layer(prediction: Prediction, run: str) -> LayerTuple:
         "blending": "translucent_no_depth",
         "interpolation2d": "nearest",
         "metadata": _result("attention", prediction, run),
-        **_raster_placement(prediction),
+        **placement(mpp, prediction.grid.stride_px0),
     }
     return attention_raster(prediction).values, options, "image"
 
 
-def subtype_layer(prediction: Prediction, run: str) -> LayerTuple | None:
+def subtype_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTuple | None:
     """Return which class each attended tile speaks for, or None where evidence is not per class.
 
     Tiles with no more attention than an even spread would give stay empty (our choice). ``features`` has one row per
-    class; `LEGEND` says what the map is.
+    class; `LEGEND` says what the map is. Parameters are those of `attention_layer`.
     """
     names = prediction.evidence.names
     if len(names) < 2:
@@ -101,7 +106,7 @@ def subtype_layer(prediction: Prediction, run: str) -> LayerTuple | None:
         "visible": False,
         "blending": "translucent_no_depth",
         "metadata": _result("subtypes", prediction, run, {"legend": LEGEND}),
-        **_raster_placement(prediction),
+        **placement(mpp, prediction.grid.stride_px0),
     }
     return subtype_raster(prediction), options, "labels"
 
@@ -115,7 +120,7 @@ def tissue_layer(mask: TissueMask, fingerprint: str, mpp: Mpp) -> LayerTuple:
         "opacity": 0.4,
         "visible": False,
         "blending": "translucent_no_depth",
-        "metadata": _ours("tissue", fingerprint, {}),
+        "metadata": _ours("tissue", fingerprint, {STEP: mask.step_px0}),
         **placement(mpp, mask.step_px0),
     }
     return mask.classes.copy(), options, "labels"
@@ -193,13 +198,15 @@ def versioned_name(what: str, prediction: Prediction) -> str:
     return f"{what} · {prediction.provenance.model} · {prediction.provenance.clock}"
 
 
-def _raster_placement(prediction: Prediction) -> dict[str, Any]:
-    return placement(prediction.grid.slide_mpp, prediction.grid.stride_px0)
-
-
 def _result(kind: str, prediction: Prediction, run: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     source = prediction.provenance
-    told = {"run": run, "model": source.model, "model_digest": source.model_digest, "created": source.created}
+    told = {
+        "run": run,
+        "model": source.model,
+        "model_digest": source.model_digest,
+        "created": source.created,
+        STEP: prediction.grid.stride_px0,
+    }
     return _ours(kind, source.fingerprint, told | dict(more or {}))
 
 

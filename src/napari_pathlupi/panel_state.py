@@ -53,7 +53,7 @@ class Facts:
     model, model_problem
         Title of the chosen model, or why it cannot be used.
     extent, regions
-        Where to predict, and how many regions are drawn.
+        Where to predict, and how many outlines that is: what is drawn, or the part of the slide in view.
     plan
         What a prediction would do, "" while that is not known.
     problem
@@ -131,6 +131,8 @@ def _obstacle(facts: Facts) -> PanelState | None:
         return _in_the_way("Choose a model.")
     if facts.extent is Extent.REGIONS and not facts.regions:
         return _in_the_way("No region is drawn: draw one under Regions, or choose whole tissue.")
+    if facts.extent is Extent.VIEW and not facts.regions:
+        return _in_the_way("The slide is out of view: move it into view, or choose whole tissue.")
     return _in_the_way(facts.problem) if facts.problem else None
 
 

@@ -92,6 +92,7 @@ class Session:
 
     ``changed`` says that `facts` may be different; ``growing`` brings the run at hand with a provisional prediction;
     ``finished`` brings a run that is kept. All are sent from the thread that calls the methods: the window's.
+    ``stated_mpp`` remembers, by fingerprint, what the user said of the size of a slide's pixels.
     """
 
     changed = Signal()
@@ -100,11 +101,13 @@ class Session:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
+        self.stated_mpp: dict[str, float] = {}
         self.plan: Plan | None = None
         self.job: Job | None = None
         self._slide: Slide | None = None
         self._bundle: Bundle | None = None
         self._regions: tuple[BaseGeometry, ...] = ()
+        self._config: PredictConfig | None = None
         self._check: Check | None = None
         self._first: tuple[float, int] | None = None  # when the first tiles were in, and how many
         self._facts = Facts()
@@ -128,8 +131,15 @@ class Session:
 
     def choose_extent(self, extent: Extent, regions: "Sequence[BaseGeometry]" = ()) -> None:
         """Predict there: polygons in level-0 pixels, none for the whole tissue."""
-        self._regions = tuple(regions)
-        self._renew(extent=extent, regions=len(regions))
+        if (extent, tuple(regions)) != (self._facts.extent, self._regions):
+            self._regions = tuple(regions)
+            self._renew(extent=extent, regions=len(regions))
+
+    def choose_config(self, config: "PredictConfig") -> None:
+        """Read slides that way."""
+        if config != self._config:
+            self._config = config
+            self._renew()
 
     def _renew(self, **facts: Any) -> None:
         self.plan = self._check = None
@@ -144,13 +154,13 @@ class Session:
         """Whether something was chosen that has not been looked at."""
         return self._check is None
 
-    def check(self, config: "PredictConfig") -> Check | None:
+    def check(self) -> Check | None:
         """Return what to run so that the plan is known, or None while something is missing."""
-        if self._slide is None or self._bundle is None or not self._facts.mpp_known:
+        if self._slide is None or self._bundle is None or self._config is None or not self._facts.mpp_known:
             return None
         if self._facts.extent is not Extent.WHOLE and not self._regions:
             return None
-        self._check = Check(self._slide, self._bundle, config, self._regions)
+        self._check = Check(self._slide, self._bundle, self._config, self._regions)
         return self._check
 
     def checked(self, check: Check, outcome: "Plan | PathlupiError") -> None:
@@ -205,5 +215,7 @@ class Session:
             self._set(phase=Phase.IDLE, notice=str(outcome))
             return
         self.runs.append(job.as_run(outcome))
-        self._set(phase=Phase.IDLE, notice=end_words(outcome, seconds, stopped=bool(job.cancel)))
+        words = end_words(outcome, seconds, stopped=bool(job.cancel))
+        elsewhere = job.check.slide is not self._slide
+        self._set(phase=Phase.IDLE, notice=f"{job.check.slide.path.name}: {words}" if elsewhere else words)
         self.finished.emit(self.runs[-1])

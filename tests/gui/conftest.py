@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_pathlupi.bundle import About
+from napari_pathlupi.widgets._viewer import facts_of
 from napari_pathlupi.workflows.demo import IDENTITY
 
 ABOUT = About(
@@ -49,12 +51,20 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path) -> Iterator[Any]:
+def preferences(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The plugin's page of the preferences, of no file and with nothing changed."""
+    from napari.settings import get_plugin_settings
+
+    page = type(get_plugin_settings("napari-pathlupi"))(config_path=None)
+    monkeypatch.setattr("napari_pathlupi.widgets._settings._page", lambda: page)
+    return page
+
+
+@pytest.fixture
+def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path, preferences: Any) -> Iterator[Any]:
     """A shown viewer, its panel with the model chosen, and ways to wait and to look."""
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1400, 1000)
-    _, panel = viewer.window.add_plugin_dock_widget("napari-pathlupi", "PathLUPI")
-    panel.add_model(model_folder)
 
     def until(true: Callable[[], bool], seconds: float = 60) -> None:
         qtbot.waitUntil(true, timeout=int(1000 * seconds))
@@ -63,9 +73,41 @@ def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path) -> Iterator[
         qtbot.wait(200)
         return np.asarray(viewer.screenshot(canvas_only=False, flash=False))
 
-    made = SimpleNamespace(viewer=viewer, panel=panel, until=until, look=look)
+    def kinds() -> list[str]:
+        return [facts_of(layer).get("kind", "") for layer in viewer.layers]
+
+    def ready(slide: Path) -> None:
+        made.panel.open_slides([slide])
+        until(lambda: made.panel.predict_row.predict.isEnabled())
+
+    def predict() -> None:
+        before = len(made.panel.session.runs)
+        made.panel.predict_row.predict.click()
+        until(lambda: len(made.panel.session.runs) > before)
+        until(lambda: kinds().count("subtypes") > before)
+
+    made = SimpleNamespace(viewer=viewer, until=until, look=look, kinds=kinds, ready=ready, predict=predict)
+    made.panel = viewer.window.add_plugin_dock_widget("napari-pathlupi", "PathLUPI")[1]
+    made.panel.add_model(model_folder)
     yield made
     made.viewer = made.panel = None
+
+
+@pytest.fixture
+def slow_tiles(monkeypatch: pytest.MonkeyPatch, preferences: Any) -> None:
+    """Every batch takes its time, as on a large slide, and gives a provisional answer."""
+    from napari_pathlupi.workflows import embed, predict
+
+    preferences.prediction.batch_size = 8
+    monkeypatch.setattr(predict, "SECONDS_BETWEEN_PROVISIONAL", 0.1)
+
+    encode = embed._encode_or_halve
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.3)
+        return encode(*given)
+
+    monkeypatch.setattr(embed, "_encode_or_halve", slowly)
 
 
 @pytest.fixture

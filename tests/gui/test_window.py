@@ -18,37 +18,14 @@ from napari_pathlupi.widgets._work import Work
 pytestmark = pytest.mark.gui
 
 
-def kinds(viewer: Any) -> list[str]:
-    return [facts_of(layer).get("kind", "") for layer in viewer.layers]
-
-
-def ready(window: Any, slide: Path) -> None:
-    window.panel.open_slides([slide])
-    window.until(lambda: window.panel.predict_row.predict.isEnabled())
-
-
-@pytest.fixture
-def slow_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every batch takes its time, as on a large slide."""
-    from napari_pathlupi.workflows import embed
-
-    encode = embed._encode_or_halve
-
-    def slowly(*given: Any) -> Any:
-        time.sleep(0.3)
-        return encode(*given)
-
-    monkeypatch.setattr(embed, "_encode_or_halve", slowly)
-
-
 def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_slide: Path, tmp_path: Path) -> None:
     viewer, panel = window.viewer, window.panel
-    ready(window, small_slide)
+    window.ready(small_slide)
     assert "tiles of 256 px at 0.5 µm/px" in panel.predict_row.sentence.text()
     before = window.look()
     panel.predict_row.predict.click()
     window.until(lambda: bool(panel.session.runs))
-    window.until(lambda: kinds(viewer) == ["slide", "tissue", "subtypes", "attention"])
+    window.until(lambda: window.kinds() == ["slide", "tissue", "subtypes", "attention"])
     after = window.look()
     canvas = np.s_[100:900, 400:1000]
     assert after[canvas].mean((0, 1))[2] < before[canvas].mean((0, 1))[2] - 5  # warm colours came over white and pink
@@ -70,14 +47,14 @@ def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_s
     panel.predict_row.predict.click()
     window.until(lambda: len(panel.session.runs) == 2)
     assert len(panel.session.runs[1].prediction.grid) < len(panel.session.runs[0].prediction.grid)
-    window.until(lambda: kinds(viewer).count("subtypes") == 2)
-    assert kinds(viewer) == ["slide", "tissue", "subtypes", "attention", "subtypes", "attention", "regions"]
+    window.until(lambda: window.kinds().count("subtypes") == 2)
+    assert window.kinds() == ["slide", "tissue", "subtypes", "attention", "subtypes", "attention", "regions"]
     assert panel.runs.table.rowCount() == 2
 
 
 def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, slow_tiles: None) -> None:
     panel = window.panel
-    ready(window, small_slide)
+    window.ready(small_slide)
     panel.predict_row.predict.click()
     window.until(lambda: bool(progress := panel.session.facts.progress) and progress.done > 0)
     asked = time.monotonic()
@@ -90,7 +67,7 @@ def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, 
     assert "Stopped at" in panel.predict_row.sentence.text()
     assert "Provisional" in panel.answer.remark.text()
     assert panel.predict_row.predict.isEnabled()
-    window.until(lambda: "subtypes" in kinds(window.viewer))
+    window.until(lambda: "subtypes" in window.kinds())
     attention = next(layer for layer in window.viewer.layers if facts_of(layer).get("kind") == "attention")
     assert np.isfinite(attention.data).sum() == run.prediction.read.sum()
 
@@ -99,7 +76,7 @@ def test_closing_the_window_while_predicting_ends_the_work_soon(
     window: Any, small_slide: Path, slow_tiles: None, qtbot: Any
 ) -> None:
     panel = window.panel
-    ready(window, small_slide)
+    window.ready(small_slide)
     panel.predict_row.predict.click()
     window.until(lambda: bool(progress := panel.session.facts.progress) and progress.done > 0)
     asked = time.monotonic()
@@ -112,37 +89,116 @@ def test_closing_the_window_while_predicting_ends_the_work_soon(
 
 def test_deleting_the_layers_while_predicting_hurts_nothing(window: Any, small_slide: Path, slow_tiles: None) -> None:
     panel = window.panel
-    ready(window, small_slide)
+    window.ready(small_slide)
     panel.predict_row.predict.click()
-    window.until(lambda: "attention" in kinds(window.viewer))
+    window.until(lambda: "attention" in window.kinds())
     window.viewer.layers.clear()
     window.until(lambda: bool(panel.session.runs))
-    assert kinds(window.viewer) == []
+    assert window.kinds() == []
     assert "Open a slide to begin" in panel.predict_row.sentence.text()
-
-
-def test_closing_the_panel_and_opening_it_again_keeps_the_runs(window: Any, small_slide: Path, qtbot: Any) -> None:
-    ready(window, small_slide)
-    window.panel.predict_row.predict.click()
-    window.until(lambda: bool(window.panel.session.runs))
-    window.viewer.window.remove_dock_widget(window.panel)
-    window.panel = None
-    qtbot.wait(100)
-    gc.collect()
-    window.viewer.layers.selection.clear()  # an event that the panel no longer hears
-    _, again = window.viewer.window.add_plugin_dock_widget("napari-pathlupi", "PathLUPI")
-    assert again.runs.table.rowCount() == 1
-    window.panel = again
 
 
 def test_on_this_view_reads_only_what_is_in_view(window: Any, small_slide: Path) -> None:
     panel = window.panel
-    ready(window, small_slide)
+    window.ready(small_slide)
     whole = len(panel.session.plan.grid)
     window.viewer.scene.camera.zoom *= 2
     panel.choose_extent(Extent.VIEW)
     window.until(lambda: panel.session.plan is not None)
     assert 0 < len(panel.session.plan.grid) < whole
+    window.viewer.scene.camera.center = (1e6, 1e6)
+    window.until(lambda: "out of view" in panel.predict_row.sentence.text())
+    assert not panel.predict_row.predict.isEnabled()
+    window.viewer.reset_view()
+    window.until(lambda: panel.predict_row.predict.isEnabled())
+
+
+def test_other_preferences_are_planned_with_at_once(window: Any, small_slide: Path, preferences: Any) -> None:
+    panel = window.panel
+    window.ready(small_slide)
+    tiles = len(panel.session.plan.grid)
+    preferences.prediction.min_coverage = 0.95
+    assert not panel.predict_row.predict.isEnabled()
+    window.until(lambda: panel.predict_row.predict.isEnabled())
+    assert len(panel.session.plan.grid) < tiles
+    window.predict()
+    assert panel.session.runs[0].prediction.provenance.settings["min_coverage"] == 0.95
+
+
+def test_a_scale_is_not_set_while_predicting(window: Any, small_slide: Path, slow_tiles: None) -> None:
+    panel = window.panel
+    window.ready(small_slide)
+    panel.slide_row.change.click()
+    panel.predict_row.predict.click()
+    assert not panel.slide_row.change.isEnabled() and not panel.slide_row.use.isEnabled()
+    mpp = panel.slide.frame.mpp
+    panel.state_mpp(0.25)
+    assert panel.slide.frame.mpp == mpp
+    window.until(lambda: panel.session.facts.phase is Phase.IDLE)
+    assert panel.slide_row.change.isEnabled() and panel.slide_row.use.isEnabled()
+
+
+def test_after_another_scale_slide_maps_and_cursor_still_agree(window: Any, small_slide: Path) -> None:
+    panel, layers = window.panel, window.viewer.layers
+    window.ready(small_slide)
+    window.predict()
+    panel.state_mpp(0.25)
+    window.until(lambda: panel.predict_row.predict.isEnabled())
+    window.predict()
+    slide_um = np.array(panel.slide.frame.shape_px0) * 0.25
+    for run in panel.session.runs:
+        grid = run.prediction.grid
+        row, column = grid.cells[-1]
+        window.viewer.cursor.position = (np.array([row, column]) + 0.5) * grid.stride_px0 * 0.25
+        assert panel.canvas.cell_under_cursor(run, panel.slide) == (row, column)
+    for layer in (layer for layer in layers if facts_of(layer)["kind"] in ("attention", "subtypes")):
+        corner, end = (layer.data_to_world(at) for at in ((-0.5, -0.5), np.array(layer.data.shape) - 0.5))
+        assert np.allclose(corner, 0)
+        assert np.all(end >= slide_um) and np.all(end <= slide_um + np.array(layer.scale))
+
+
+def test_high_attention_is_outlined_from_the_lower_end_of_the_percentiles_on(window: Any, small_slide: Path) -> None:
+    panel = window.panel
+    window.ready(small_slide)
+    assert not panel.regions.from_threshold.isEnabled()
+    window.predict()
+    panel.map.range.setValue((0.8, 1.0))
+    panel.regions.from_threshold.click()
+    regions = window.viewer.layers.selection.active
+    prediction = panel.session.runs[0].prediction
+    chosen = (prediction.percentile >= 0.8) & (prediction.times_uniform > 1)
+    drawn = panel.canvas.outlines(panel.slide)
+    assert {region.classification for region in drawn} == {"High attention"}
+    assert drawn[0].name == "High attention 1"
+    area_px0 = chosen.sum() * np.prod(prediction.grid.side_px0)
+    assert sum(region.geometry.area for region in drawn) == pytest.approx(area_px0, rel=0.2)  # holes and the edge
+    window.until(lambda: panel.regions.table.rowCount() == len(drawn))
+    regions.remove_selected()
+    assert panel.canvas.outlines(panel.slide) == []
+
+
+def test_attention_that_is_the_same_everywhere_gives_no_region_but_a_sentence(
+    window: Any, small_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.ready(small_slide)
+    window.predict()
+    monkeypatch.setattr("napari_pathlupi.widgets.panel.high_attention_regions", lambda *_: [])
+    window.panel.regions.from_threshold.click()
+    assert "regions" not in window.kinds()
+    assert "even share" in window.panel.regions.said.text()
+
+
+def test_an_outline_of_two_corners_is_no_region_yet(window: Any, small_slide: Path) -> None:
+    panel = window.panel
+    window.ready(small_slide)
+    panel.regions.draw.click()
+    window.viewer.layers.selection.active.add(np.array([[100.0, 100.0], [100.0, 400.0]]), shape_type="polygon")
+    assert panel.canvas.outlines(panel.slide) == []
+
+
+def test_a_slide_that_napari_opened_has_its_scale_bar(window: Any, small_slide: Path) -> None:
+    window.viewer.open(small_slide, plugin="napari-pathlupi")
+    assert window.viewer.canvas.overlays.scale_bar.visible
 
 
 def test_a_large_image_without_a_pyramid_is_opened_as_a_slide_instead(
@@ -154,7 +210,7 @@ def test_a_large_image_without_a_pyramid_is_opened_as_a_slide_instead(
     window.viewer.open(small_slide, plugin="napari")
     assert "without a pyramid" in window.panel.predict_row.sentence.text()
     window.panel.predict_row.hint_taken.emit("reopen")
-    assert kinds(window.viewer) == ["slide"]
+    assert window.kinds() == ["slide"]
 
 
 def test_the_demo_slide_is_a_sample_made_into_the_users_cache(
@@ -168,7 +224,7 @@ def test_the_demo_slide_is_a_sample_made_into_the_users_cache(
     monkeypatch.setenv("PATHLUPI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("napari_pathlupi.workflows.demo.demo_slide_steps", steps)
     window.viewer.open_sample("napari-pathlupi", "demo_slide")
-    assert kinds(window.viewer) == ["slide"]
+    assert window.kinds() == ["slide"]
 
 
 def test_a_slide_of_unknown_scale_is_asked_for_and_then_lies_in_um(window: Any, shared_data: Path) -> None:
@@ -208,14 +264,14 @@ def test_a_damaged_slide_is_a_notification_and_no_layer(window: Any, shared_data
     from napari.utils.notifications import notification_manager
 
     window.panel.open_slides([shared_data / "wsi/broken.svs"])
-    assert kinds(window.viewer) == []
+    assert window.kinds() == []
     assert "broken.svs" in notification_manager.records[-1].message
 
 
 def test_a_failed_export_is_one_sentence_in_the_panel(window: Any, small_slide: Path, tmp_path: Path) -> None:
     from napari_pathlupi.errors import OutputError
 
-    ready(window, small_slide)
+    window.ready(small_slide)
     window.panel.predict_row.predict.click()
     window.until(lambda: bool(window.panel.session.runs))
     (tmp_path / "file").touch()

@@ -1,10 +1,11 @@
 import logging
+import threading
 from typing import Any
 
 import pytest
 
 from napari_pathlupi.core.progress import Progress, Steps
-from napari_pathlupi.errors import InferenceError, SlideError
+from napari_pathlupi.errors import Cancelled, InferenceError, SlideError
 from napari_pathlupi.widgets._work import Work
 
 pytestmark = pytest.mark.gui
@@ -36,6 +37,24 @@ def test_a_fault_of_ours_is_one_sentence_and_its_traceback_is_logged(
     assert record.levelno == logging.ERROR
     assert record.name == "napari_pathlupi.widgets._work"
     assert record.exc_info is not None and record.exc_info[1] is error
+
+
+def test_work_that_is_asked_to_quit_in_its_last_step_ends_as_well(qtbot: Any) -> None:
+    last_step = threading.Event()
+
+    def steps() -> Steps[str]:
+        yield Progress("Reading", 0, 1)
+        last_step.wait(5)
+        return "a result that napari drops"
+
+    outcomes: list[Any] = []
+    work = Work(steps, "work")
+    work.ended.connect(outcomes.append)
+    work._worker.quit()
+    last_step.set()
+    qtbot.waitUntil(lambda: bool(outcomes), timeout=5000)
+    assert isinstance(outcomes[0], Cancelled)
+    assert not Work._going_on
 
 
 def test_what_a_user_can_be_told_is_no_fault(qtbot: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,9 +1,10 @@
 """The upper rows of the panel: which slide, which model, where."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QLabel, QMessageBox, QRadioButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QFileDialog, QLabel, QMessageBox, QRadioButton, QWidget
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.panel_state import Extent
@@ -16,7 +17,8 @@ class SlideRow(QWidget):
 
     chosen = Signal(int)
     """Index into the names."""
-    open_asked = Signal()
+    files_chosen = Signal(list)
+    """Names of files to open."""
     mpp_stated = Signal(float)
 
     def __init__(self) -> None:
@@ -26,9 +28,11 @@ class SlideRow(QWidget):
         self.change = button("Set…", self.ask_mpp, "Set µm per pixel where the file does not say or says it wrong")
         self.mpp = QDoubleSpinBox(decimals=4, minimum=0.02, maximum=100, value=0.5, singleStep=0.01)
         self.mpp.setSuffix(" µm/px")
+        self.use = button("Use", self._state)
         self._editor = QWidget()
-        column(row(self.mpp, button("Use", self._state)), into=self._editor)
-        opener = button("Open…", self.open_asked.emit, "Open slides lazily, whatever their size")
+        column(row(self.mpp, self.use), into=self._editor)
+        self._folder = ""
+        opener = button("Open…", self._ask_for_files, "Open slides lazily, whatever their size")
         column(
             row(title("Slide"), self.choice, opener), row(title(""), self.scale, self.change), self._editor, into=self
         )
@@ -36,6 +40,7 @@ class SlideRow(QWidget):
 
     def show_slides(self, names: Sequence[str], current: int, slide: Slide | None) -> None:
         """Show the open slides and the chosen one."""
+        self._folder = str(slide.path.parent) if slide else ""
         self.choice.clear()
         self.choice.addItems(list(names) or ["none is open"])
         self.choice.setCurrentIndex(max(0, current))
@@ -45,10 +50,18 @@ class SlideRow(QWidget):
         if slide is None or slide.frame.mpp is not None:
             self._editor.hide()
 
+    def allow_change(self, allowed: bool) -> None:
+        """Let the scale be set, or not: a prediction that is going on counts on it."""
+        self.change.setEnabled(allowed)
+        self.use.setEnabled(allowed)
+
     def ask_mpp(self) -> None:
         """Let a person type µm per pixel."""
         self._editor.setVisible(not self._editor.isVisible())
         self.mpp.setFocus()
+
+    def _ask_for_files(self) -> None:
+        self.files_chosen.emit(QFileDialog.getOpenFileNames(self, "Open slides", self._folder)[0])
 
     def _state(self) -> None:
         self._editor.hide()
@@ -67,28 +80,38 @@ class ModelRow(QWidget):
     """Chooses a model and tells what it is."""
 
     chosen = Signal(int)
-    """Index into the names; one past the last asks for a folder."""
+    """Index into the names."""
+    folder_chosen = Signal(Path)
 
     def __init__(self) -> None:
         super().__init__()
-        self.choice = choice(self.chosen.emit)
+        self.choice = choice(self._choose)
         self.choice.setPlaceholderText("none yet")
         self.line = small()
         self.info = button("Card…", self._show_card, "What the model was trained on, and its limits")
         column(row(title("Model"), self.choice, self.info), row(title(""), self.line), into=self)
         self._bundle: Bundle | None = None
+        self._current = -1
 
     def show_models(self, titles: Sequence[str], current: int, bundle: Bundle | None) -> None:
         """Show the known models and the chosen one."""
-        self._bundle = bundle
+        self._bundle, self._current = bundle, current if titles else -1
         self.choice.clear()
         self.choice.addItems([*titles, "from a folder …"])
-        self.choice.setCurrentIndex(current if titles else -1)
+        self.choice.setCurrentIndex(self._current)
         self.info.setEnabled(bundle is not None)
         self.line.setText("")
         if bundle is not None:
             encoder = bundle.card.patch_encoder
             self.line.setText(f"{encoder.name} · {encoder.tile_px} px at {encoder.mpp:g} µm/px · {bundle.card.licence}")
+
+    def _choose(self, index: int) -> None:
+        if index < self.choice.count() - 1:
+            self.chosen.emit(index)
+        elif folder := QFileDialog.getExistingDirectory(self, "Folder of a model"):
+            self.folder_chosen.emit(Path(folder))
+        else:
+            self.choice.setCurrentIndex(self._current)
 
     def _show_card(self) -> None:
         if self._bundle is None:

@@ -54,6 +54,11 @@ class MapView(QWidget):
         """Kind of the layer that is steered."""
         return tuple(_KINDS)[int(self.kind.currentIndex())]
 
+    @property
+    def lowest(self) -> float:
+        """Percentile, 0 to 1, below which tiles vanish."""
+        return float(self.range.value()[0])
+
     def steer(self, layers: Sequence["Layer"]) -> None:
         """Steer these layers from now on."""
         self._layers = layers

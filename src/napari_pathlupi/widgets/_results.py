@@ -45,18 +45,33 @@ class Table(QTableWidget):
 
 
 class RegionsView(QWidget):
-    """Lists regions and starts drawing one."""
+    """Lists regions, starts drawing one and takes over those that the model found."""
 
     draw_asked = Signal()
+    threshold_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.table = Table("Region", "Area", "Attention, mean percentile")
         self.draw = button("Draw region", self.draw_asked.emit, "Click corner by corner, Esc or double click to end")
-        column(self.table, row(self.draw), into=self)
+        self.from_threshold = button(
+            "From threshold",
+            self.threshold_asked.emit,
+            "Outlines the tiles with more than an even share of the attention, from the lower end of Percentile on",
+        )
+        self.said = sentence()
+        self.said.hide()
+        column(self.table, row(self.draw, self.from_threshold), self.said, into=self)
+
+    def say(self, words: str) -> None:
+        """Say why nothing was outlined, or with "" nothing any more."""
+        self.said.setText(words)
+        self.said.setVisible(bool(words))
+        warn(self.said, True)
 
     def show_regions(self, regions: Sequence[AnnotatedRegion], mpp: Mpp | None, run: Run | None) -> None:
         """Show regions with their area and the attention that the run gave them."""
+        self.from_threshold.setEnabled(run is not None)
         self.table.show_rows([region_words(region, mpp, run) for region in regions])
 
 
@@ -114,6 +129,7 @@ class RunsView(QWidget):
         self.table.show_rows(
             [(run.time, run.answer, run.extent, run.prediction.provenance.slide_name) for run in reversed(runs)]
         )
+        self.table.clearSelection()
         for index, run in enumerate(reversed(runs)):
-            if run is current:
+            if current is not None and run.identity == current.identity:
                 self.table.selectRow(index)

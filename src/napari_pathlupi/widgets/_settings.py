@@ -23,6 +23,11 @@ def predict_config() -> PredictConfig:
     )
 
 
+def prediction_events() -> Any:
+    """Return the emitter that says when `predict_config` has changed."""
+    return _page().prediction.events
+
+
 def export_folder() -> Path | None:
     """Return where exports go without being asked, None to ask."""
     folder = _page().export.folder

@@ -1,7 +1,9 @@
 """Connections that end with the panel: napari's events would go on calling a widget that is gone."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import WeakMethod
 
 
 class Ties:
@@ -11,14 +13,20 @@ class Ties:
         self._cuts: list[Callable[[], object]] = []
 
     def connect(self, emitter: Any, call: Callable[..., object]) -> None:
-        """Connect an event of napari or a signal of psygnal."""
+        """Connect an event of napari or a signal of psygnal; both hold a method weakly."""
         emitter.connect(call)
-        self._cuts.append(lambda: emitter.disconnect(call))
+        self._cuts.append(partial(emitter.disconnect, call))
 
     def add_to(self, callbacks: list[Any], call: Callable[..., object]) -> None:
-        """Add to one of napari's lists of callbacks."""
-        callbacks.append(call)
-        self._cuts.append(lambda: callbacks.remove(call))
+        """Add a method to one of napari's lists of callbacks, which would keep its object alive."""
+        method = WeakMethod(call)
+
+        def call_if_alive(*given: Any) -> None:
+            if (alive := method()) is not None:
+                alive(*given)
+
+        callbacks.append(call_if_alive)
+        self._cuts.append(partial(callbacks.remove, call_if_alive))
 
     def also(self, call: Callable[[], object]) -> None:
         """Call that too when the connections are cut."""

@@ -11,7 +11,6 @@ import shapely
 from shapely import Polygon
 
 from napari_pathlupi import layers
-from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.runs import Run
@@ -28,6 +27,9 @@ PLAIN_IMAGE_AT_LEAST_PX = 50_000_000
 _EDGE_PX = 3
 """Width of an outline on the screen at the zoom at which it is drawn: napari's outlines grow with the zoom."""
 
+_AWAY = "put_away"
+"""Marks a layer that is hidden because another slide is in view."""
+
 _OUTLINES = ("polygon", "rectangle", "ellipse")
 _REGION_COLOUR = (0, 158, 115)
 
@@ -39,7 +41,7 @@ def facts_of(layer: "Layer") -> dict[str, Any]:
 
 
 class Canvas:
-    """The layers of one viewer, as slides, runs and regions.
+    """The layers of one viewer, as slides, runs and regions; all it knows stands in the layers themselves.
 
     Parameters
     ----------
@@ -49,39 +51,42 @@ class Canvas:
 
     def __init__(self, viewer: "ViewerModel") -> None:
         self.viewer = viewer
-        self._put_away: dict[str, list[Layer]] = {}
-        self._latest: Run | None = None
-        self._coming: list[str] = []
 
     def slides(self) -> list[Slide]:
         """Return the slides that are open, uppermost first."""
         told = [facts_of(layer) for layer in reversed(self.viewer.layers)]
         return [facts["slide"] for facts in told if facts.get("kind") == "slide"]
 
+    def slide(self, fingerprint: str) -> Slide | None:
+        """Return the uppermost open slide of that content."""
+        return next((slide for slide in self.slides() if slide.fingerprint == fingerprint), None)
+
     def chosen(self) -> Slide | None:
         """Return the slide that the active layer shows or lies on."""
         active = self.viewer.layers.selection.active
-        wanted = facts_of(active).get("fingerprint") if active is not None else None
-        return next((slide for slide in self.slides() if slide.fingerprint == wanted), None)
+        facts = facts_of(active) if active is not None else {}
+        return facts.get("slide") or self.slide(facts.get("fingerprint", ""))
 
     def add_slides(self, paths: Sequence[str | Path]) -> None:
         """Open files as slides, whatever napari would do with them; what fails is told in a notification."""
         for made in read([str(path) for path in paths]):
             if made != NOTHING[0]:
-                self._add(made)
-                self.viewer.canvas.overlays.scale_bar.visible = True
+                self.viewer.add_layer(napari.layers.Layer.create(*made))
+
+    def show_scale_bar(self) -> None:
+        """Show how long a distance on the slide is."""
+        self.viewer.canvas.overlays.scale_bar.visible = True
 
     def bring_up(self, slide: Slide) -> None:
         """Show this slide and what lies on it, and put the others away as they are; a grid of slides stays."""
         if self.viewer.canvas.grid.enabled:
             return
         for layer in self.viewer.layers:
-            other = facts_of(layer).get("fingerprint", slide.fingerprint)
-            if other != slide.fingerprint and layer.visible:
-                self._put_away.setdefault(other, []).append(layer)
-                layer.visible = False
-        for layer in self._put_away.pop(slide.fingerprint, []):
-            layer.visible = True
+            facts = facts_of(layer)
+            if facts.get("fingerprint", slide.fingerprint) != slide.fingerprint:
+                _put_away(layer)
+            elif facts.pop(_AWAY, False):
+                layer.visible = True
         size = np.array(slide.frame.shape_px0) * _um_per_px0(slide)
         self.viewer.scene.camera.center = tuple(size / 2)
         self.viewer.scene.camera.zoom = 0.95 * float(np.min(np.array(self.viewer.canvas.size) / size))
@@ -106,82 +111,66 @@ class Canvas:
         """Return the layers of one run that are still there."""
         return [layer for layer in self.viewer.layers if facts_of(layer).get("run") == identity]
 
-    def show(self, run: Run) -> None:
-        """Begin to show a run: `add_next` adds one thing after the other, since napari takes long for each."""
-        self._latest = run
-        self._coming += ["attention", "colour bar", "subtypes"]
-
-    def add_next(self) -> bool:
-        """Add the next thing of the run that is being shown; False when there is none, or its slide was closed."""
-        run = self._latest
-        if run is None or not self._coming or not self._of_slide(run.prediction.provenance.fingerprint, "slide"):
-            self._coming.clear()
-            return False
-        kind = self._coming.pop(0)
-        if kind == "attention":
-            self._add_attention(run)
-        elif kind == "colour bar":
-            for layer in self.of_run(run.identity)[-1:]:
-                layer.colorbar.visible = True
-        elif kind == "subtypes" and (made := layers.subtype_layer(run.prediction, run.identity)) is not None:
-            self._add_below(run, made)
-        return True
-
     def show_tissue(self, slide: Slide, mask: TissueMask) -> None:
         """Add what was taken for tissue above its slide, unless it is there."""
-        below = self._of_slide(slide.fingerprint, "slide")
-        if below and not self._of_slide(slide.fingerprint, "tissue"):
-            self._insert(
-                self.viewer.layers.index(below[0]) + 1, layers.tissue_layer(mask, slide.fingerprint, slide.mpp)
-            )
+        below = self.of_slide(slide.fingerprint, "slide")
+        if below and not self.of_slide(slide.fingerprint, "tissue"):
+            self.add(layers.tissue_layer(mask, slide.fingerprint, slide.mpp), self.viewer.layers.index(below[0]) + 1)
 
-    def _add_attention(self, run: Run) -> None:
-        before = self.viewer.layers.selection.active
-        self._add(layers.attention_layer(run.prediction, run.identity))
-        for layer in self._of_slide(run.prediction.provenance.fingerprint, "regions"):
-            self.viewer.layers.move(self.viewer.layers.index(layer), len(self.viewer.layers))
-        if isinstance(before, napari.layers.Shapes):
-            self.viewer.layers.selection.active = before  # a person may be drawing
+    def add(self, made: layers.LayerTuple, place: int) -> "Layer":
+        """Add a layer at a place in the list and leave the selection as it is; hidden where its slide is put away."""
+        layer = napari.layers.Layer.create(*made)
+        if any(_AWAY in facts_of(slide) for slide in self.of_slide(facts_of(layer)["fingerprint"], "slide")):
+            _put_away(layer)
+        selection = self.viewer.layers.selection
+        chosen = set(selection)
+        with selection.events.active.blocker():  # napari chooses what is added; a person may be drawing
+            self.viewer.layers.insert(place, layer)
+            self.viewer.layers.selection = chosen
+        return layer
 
-    def _add_below(self, run: Run, made: layers.LayerTuple) -> None:
-        """Add a layer under those of the run, and leave the selection as it is."""
-        places = [self.viewer.layers.index(layer) for layer in self.of_run(run.identity)]
-        self._insert(min(places, default=len(self.viewer.layers)), made)
+    def state_mpp(self, fingerprint: str, mpp: float) -> None:
+        """State µm per pixel of every open slide of that content, and lay it and what lies on it out anew.
 
-    def _insert(self, place: int, made: layers.LayerTuple) -> None:
-        chosen = set(self.viewer.layers.selection)
-        self.viewer.layers.insert(place, napari.layers.Layer.create(*made))
-        self.viewer.layers.selection = chosen
-
-    def grow(self, run: Run) -> None:
-        """Bring the layers of a run up to date with what has been read."""
-        self._latest = run
-        for layer in self.of_run(run.identity):
-            if facts_of(layer)["kind"] == "attention":
-                layer.data[...] = layers.attention_raster(run.prediction).values
-            else:
-                layer.data[...] = layers.subtype_raster(run.prediction)
-                layer.features = layers.subtype_features(run.prediction)
-            layer.refresh(extent=False)
-
-    def place(self, fingerprint: str, mpp: Mpp) -> None:
-        """Put the slide and what lies on it where a newly stated scale says; its tissue must be looked for again."""
-        for layer in self._of_slide(fingerprint, "tissue"):
+        Its tissue must be looked for again.
+        """
+        slides = [facts_of(layer)["slide"] for layer in self.of_slide(fingerprint, "slide")]
+        for slide in slides:
+            slide.state_mpp(mpp)
+        for layer in self.of_slide(fingerprint, "tissue"):
             self.viewer.layers.remove(layer)
-        for slide in self._of_slide(fingerprint, "slide"):
-            ratio = np.array([mpp.y, mpp.x]) / np.array(slide.scale)
-            for layer in [other for other in self.viewer.layers if facts_of(other).get("fingerprint") == fingerprint]:
-                layer.scale, layer.translate = np.array(layer.scale) * ratio, np.array(layer.translate) * ratio
-                layer.units = layers.placement(mpp)["units"]
+        for layer in self.of_slide(fingerprint):
+            placed = layers.placement(slides[0].mpp, facts_of(layer).get(layers.STEP, (1.0, 1.0)))
+            layer.translate = np.array(layer.translate) * placed["scale"] / np.array(layer.scale)
+            layer.scale, layer.units = placed["scale"], placed["units"]
         self.viewer.reset_view()
 
     def draw_regions(self, slide: Slide) -> "Shapes":
         """Return the layer for a person's regions on a slide, made if there is none, ready to draw."""
-        found = self._of_slide(slide.fingerprint, "regions")
-        layer = found[0] if found else self._add(layers.regions_layer(slide.fingerprint, slide.frame.mpp))
+        layer = self._regions(slide)
+        layer.mode = "add_polygon"
+        return layer
+
+    def add_regions(self, slide: Slide, regions: Sequence[AnnotatedRegion]) -> None:
+        """Add regions to the layer for a person's, selected so that Delete takes them back; holes are filled."""
+        layer = self._regions(slide)
+        before = len(layer.data)
+        rings = [shapely.get_coordinates(shapely.get_exterior_ring(region.geometry)) for region in regions]
+        layer.add_polygons([ring[:-1, ::-1] for ring in rings])
+        features = layer.features.copy()
+        features.loc[before:, "name"] = [region.name for region in regions]
+        features.loc[before:, "class"] = [region.classification for region in regions]
+        layer.features = features
+        layer.mode = "select"
+        layer.selected_data = set(range(before, len(layer.data)))
+
+    def _regions(self, slide: Slide) -> "Shapes":
+        """The layer for a person's regions, chosen, with an outline that can be seen at this zoom."""
+        found = self.of_slide(slide.fingerprint, "regions")
+        made = layers.regions_layer(slide.fingerprint, slide.frame.mpp)
+        layer: Shapes = found[0] if found else self.add(made, len(self.viewer.layers))
         layer.current_edge_width = _EDGE_PX / self.viewer.scene.camera.zoom / float(_um_per_px0(slide).mean())
         self.viewer.layers.selection.active = layer
-        layer.mode = "add_polygon"
         return layer
 
     def shapes(self, slide: Slide) -> list["Shapes"]:
@@ -193,16 +182,18 @@ class Canvas:
             and facts_of(layer).get("fingerprint", slide.fingerprint) == slide.fingerprint
         ]
 
-    def outlines(self, slide: Slide, *, selected_only: bool = False) -> list[AnnotatedRegion]:
+    def outlines(self, slide: Slide | None, *, selected_only: bool = False) -> list[AnnotatedRegion]:
         """Return what is outlined on a slide in any Shapes layer that is shown, in level-0 pixels.
 
         Parameters
         ----------
         slide
-            The slide below.
+            The slide below; None has no outlines.
         selected_only
             Only the shapes that are selected.
         """
+        if slide is None:
+            return []
         shown = [layer for layer in self.shapes(slide) if layer.visible]
         return [region for layer in shown for region in _outlines(layer, slide, selected_only)]
 
@@ -215,20 +206,24 @@ class Canvas:
         seen = shapely.box(left, top, right, bottom) & shapely.box(0, 0, *slide.frame.shape_px0[::-1])
         return seen if seen.area else None
 
-    def cell_under_cursor(self, run: Run) -> tuple[int, int] | None:
-        """Return row and column of the grid under the cursor, None outside it."""
+    def cell_under_cursor(self, run: Run, slide: Slide) -> tuple[int, int] | None:
+        """Return row and column of the grid of a run on a slide under the cursor, None outside it."""
         grid = run.prediction.grid
-        step_um = np.array(grid.stride_px0) * (grid.slide_mpp.y, grid.slide_mpp.x)
+        step_um = np.array(grid.stride_px0) * _um_per_px0(slide)  # the scale may have been restated since the run
         row, column = (int(i) for i in np.floor(np.array(self.viewer.cursor.position[-2:]) / step_um))
         inside = 0 <= row < grid.raster_shape[0] and 0 <= column < grid.raster_shape[1]
         return (row, column) if inside else None
 
-    def _add(self, made: layers.LayerTuple) -> Any:
-        return self.viewer.add_layer(napari.layers.Layer.create(*made))
-
-    def _of_slide(self, fingerprint: str, kind: str) -> list[Any]:
+    def of_slide(self, fingerprint: str, kind: str = "") -> list[Any]:
+        """Return the layers of a slide, of one kind or of all."""
         told = [(layer, facts_of(layer)) for layer in self.viewer.layers]
-        return [layer for layer, t in told if t.get("kind") == kind and t.get("fingerprint") == fingerprint]
+        return [layer for layer, t in told if t.get("fingerprint") == fingerprint and kind in ("", t["kind"])]
+
+
+def _put_away(layer: "Layer") -> None:
+    if layer.visible:
+        layer.visible = False
+        facts_of(layer)[_AWAY] = True
 
 
 def _um_per_px0(slide: Slide) -> npt.NDArray[np.float64]:
@@ -239,7 +234,7 @@ def _um_per_px0(slide: Slide) -> npt.NDArray[np.float64]:
 def _outlines(layer: "Shapes", slide: Slide, selected_only: bool) -> Iterator[AnnotatedRegion]:
     features = layer.features
     for index, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
-        if kind not in _OUTLINES or (selected_only and index not in layer.selected_data):
+        if kind not in _OUTLINES or len(corners) < 3 or (selected_only and index not in layer.selected_data):
             continue
         world = np.array([layer.data_to_world(corner)[-2:] for corner in corners])
         outline = shapely.make_valid(_polygon(world / _um_per_px0(slide), kind))

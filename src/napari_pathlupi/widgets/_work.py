@@ -49,8 +49,8 @@ class Work(QObject):
         self._worker = create_worker(_Named(_told, self._steps, name=name), _ignore_errors=True)
         self._worker.yielded.connect(self.progressed)
         self._worker.returned.connect(self._returned)
-        self._worker.aborted.connect(self._aborted)
         self._worker.errored.connect(self._fault)
+        self._worker.finished.connect(self._finished)
         self._worker.start()
 
     def _returned(self, boxed: tuple[Any]) -> None:
@@ -61,9 +61,10 @@ class Work(QObject):
         self.ended.emit(outcome)
         self.deleteLater()
 
-    def _aborted(self) -> None:
-        self._steps.close()  # napari drops an aborted generator without letting it clean up
-        self._end(Cancelled("Stopped because the window was closed."))
+    def _finished(self) -> None:
+        if self in self._going_on:  # asked to quit, napari drops the result, and a generator without cleaning up
+            self._steps.close()
+            self._end(Cancelled("Stopped because the window was closed."))
 
     def _fault(self, error: Exception) -> None:
         _log.error("a fault in work in the background", exc_info=error)

@@ -1,0 +1,34 @@
+"""How the panel looks: its sections one below the other, with no life of their own."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QScrollArea, QWidget
+
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+from napari_pathlupi.widgets._answer import AnswerView
+from napari_pathlupi.widgets._choices import ExtentRow, ModelRow, SlideRow
+from napari_pathlupi.widgets._map import MapView
+from napari_pathlupi.widgets._parts import Fold, column, sentence
+from napari_pathlupi.widgets._predict import PredictRow
+from napari_pathlupi.widgets._results import RegionsView, RunsView
+
+
+class Sections(QWidget):
+    """What is chosen, the button, and what came of it, in one column that scrolls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slide_row, self.model_row, self.extent_row = SlideRow(), ModelRow(), ExtentRow()
+        self.predict_row, self.answer, self.map = PredictRow(), AnswerView(), MapView()
+        self.regions, self.runs = RegionsView(), RunsView()
+        views = {"Answer": self.answer, "Map": self.map, "Regions": self.regions, "Runs": self.runs}
+        self.folds = {words: Fold(words, view) for words, view in views.items()}
+        inner = QWidget()
+        rows = self.slide_row, self.model_row, self.extent_row, self.predict_row
+        column(*rows, *self.folds.values(), into=inner, margin=6).addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inner)
+        column(area, sentence(RESEARCH_USE_ONLY), into=self, margin=2)
+        self.setMinimumWidth(340)

@@ -1,0 +1,116 @@
+"""What goes on in a viewer whether or not a panel is open."""
+
+from inspect import unwrap
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_pathlupi import layers
+from napari_pathlupi.runs import Run
+from napari_pathlupi.session import Session
+from napari_pathlupi.slides import Slide
+from napari_pathlupi.widgets._viewer import Canvas, facts_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_PACE_MS = 250
+"""napari takes long to add a layer, so there is time for the user between two (our choice)."""
+
+
+class Upkeep(QObject):
+    """Keeps the slides of a viewer at the scale that was stated, and the maps of a session's runs up to date.
+
+    Parameters
+    ----------
+    viewer
+        napari's viewer; it is not kept alive.
+    session
+        Whose runs to show.
+    """
+
+    def __init__(self, viewer: "Viewer", session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.runs: dict[str, Run] = {}
+        self._viewer = ref(viewer)
+        self._coming: list[tuple[str, str]] = []
+        self._timer = QTimer(self, interval=_PACE_MS)
+        self._timer.timeout.connect(self._add_next)
+        session.growing.connect(self._show)
+        session.finished.connect(self._show)
+        viewer.layers.events.inserted.connect(self._layer_came)
+        for slide in Canvas(viewer).slides():
+            self._welcome(Canvas(viewer), slide)
+
+    @classmethod
+    def of(cls, viewer: "Viewer") -> "Upkeep":
+        """Return that of a viewer, with a session, made when it is first asked for."""
+        viewer = unwrap(viewer)  # napari gives each panel a proxy of its own
+        if viewer not in _OF:
+            _OF[viewer] = cls(viewer, Session())
+        return _OF[viewer]
+
+    def latest_of(self, fingerprint: str) -> Run | None:
+        """Return the latest run on a slide, as far as it is."""
+        return next((run for run in reversed(self.runs.values()) if run.fingerprint == fingerprint), None)
+
+    def _layer_came(self, event: Any) -> None:
+        viewer, slide = self._viewer(), facts_of(event.value).get("slide")
+        if viewer is not None and slide is not None:
+            self._welcome(Canvas(viewer), slide)
+
+    def _welcome(self, canvas: Canvas, slide: Slide) -> None:
+        """Show the scale of a slide that was opened, as it was stated before where it was."""
+        canvas.show_scale_bar()
+        stated = self.session.stated_mpp.get(slide.fingerprint)
+        if stated is not None and (slide.frame.mpp is None or slide.frame.mpp.mean != stated):
+            canvas.state_mpp(slide.fingerprint, stated)
+
+    def _show(self, run: Run) -> None:
+        known, self.runs[run.identity] = run.identity in self.runs, run
+        viewer = self._viewer()
+        if not known:
+            self._coming += [(run.identity, what) for what in ("attention", "colour bar", "subtypes")]
+            self._timer.start()
+        elif viewer is not None:
+            _bring_up_to_date(Canvas(viewer), run)
+
+    def _add_next(self) -> None:
+        viewer = self._viewer()
+        if viewer is None or not self._coming:
+            self._timer.stop()
+            return
+        identity, what = self._coming.pop(0)
+        _add(Canvas(viewer), self.runs[identity], what)
+
+
+_OF: "WeakKeyDictionary[Viewer, Upkeep]" = WeakKeyDictionary()
+
+
+def _add(canvas: Canvas, run: Run, what: str) -> None:
+    """Add one thing of a run, unless its slide was closed meanwhile."""
+    slide, there = canvas.slide(run.fingerprint), canvas.of_run(run.identity)
+    if slide is None:
+        return
+    everything = canvas.viewer.layers
+    if what == "attention":
+        above = canvas.of_slide(run.fingerprint, "regions")
+        place = min((everything.index(layer) for layer in above), default=len(everything))
+        canvas.add(layers.attention_layer(run.prediction, run.identity, slide.frame.mpp), place)
+    elif what == "colour bar":
+        for layer in there:
+            layer.colorbar.visible = True
+    elif (made := layers.subtype_layer(run.prediction, run.identity, slide.frame.mpp)) is not None:
+        canvas.add(made, min((everything.index(layer) for layer in there), default=len(everything)))
+
+
+def _bring_up_to_date(canvas: Canvas, run: Run) -> None:
+    for layer in canvas.of_run(run.identity):
+        if facts_of(layer)["kind"] == "attention":
+            layer.data[...] = layers.attention_raster(run.prediction).values
+        else:
+            layer.data[...] = layers.subtype_raster(run.prediction)
+            layer.features = layers.subtype_features(run.prediction)
+        layer.refresh(extent=False)
