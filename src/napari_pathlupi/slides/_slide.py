@@ -249,6 +249,9 @@ def halved_in_bands(
 
         return halved_in_bands(read_halved, origin_px, shape_px, halvings - BAND_HALVINGS)
     factor = 2**halvings
+    if shape_px[0] * shape_px[1] * factor**2 <= BAND_PIXELS:
+        whole = read((origin_px[0] * factor, origin_px[1] * factor), (shape_px[0] * factor, shape_px[1] * factor))
+        return reduce_by_halving(whole, halvings)
     answer = np.empty((*shape_px, 3), np.uint8)
     columns = max(1, min(shape_px[1], BAND_PIXELS // factor**2))
     rows = max(1, BAND_PIXELS // (columns * factor**2))
