@@ -116,6 +116,24 @@ def test_a_run_leaves_its_user_on_the_other_slide(
     assert panel.run is panel.session.runs[0]
 
 
+def test_a_run_leaves_its_user_on_its_own_slide_too(run_on_a: Any, small_slide: Path) -> None:
+    choose(run_on_a, small_slide)
+    assert run_on_a.panel.canvas.chosen() is run_on_a.panel.slide
+    run_on_a.until(lambda: run_on_a.panel.predict_row.predict.isEnabled())
+    run_on_a.predict()
+    assert run_on_a.panel.session.facts.slide == small_slide.name
+    assert run_on_a.panel.run is run_on_a.panel.session.runs[1]
+
+
+def test_drawing_on_one_of_two_openings_of_a_file_stays_on_it(window: Any, small_slide: Path) -> None:
+    window.panel.open_slides([small_slide, small_slide])
+    for index in range(2):
+        window.panel.slide_row.chosen.emit(index)
+        slide = window.panel.slide
+        draw(window)
+        assert window.panel.slide is slide is window.panel.canvas.slides()[index]
+
+
 def test_a_scale_that_was_stated_holds_for_every_opening_of_the_file(window: Any, shared_data: Path) -> None:
     panel, layers, path = window.panel, window.viewer.layers, shared_data / "wsi/kidney-48-5_flat.tif"
     panel.open_slides([path, path])

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import shapely
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.runs import Run
 from napari_pathlupi.widgets._parts import button, column, row, sentence, warn
+from napari_pathlupi.widgets._settings import export_folder
 
 _ROW_PX, _MOST_ROWS = 24, 5
 
@@ -52,7 +53,8 @@ class RegionsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = Table("Region", "Area", "Attention, mean percentile")
+        self.table = Table("Region", "Area", "Mean percentile")
+        self.table.horizontalHeaderItem(2).setToolTip("Mean attention percentile of the tiles whose centre is inside")
         self.draw = button("Draw region", self.draw_asked.emit, "Click corner by corner, Esc or double click to end")
         self.from_threshold = button(
             "From threshold",
@@ -94,20 +96,28 @@ def attention_in(region: AnnotatedRegion, run: Run) -> float:
 
 
 class RunsView(QWidget):
-    """Lists the predictions of this session, newest first, and asks to export one."""
+    """Lists the predictions of this session, newest first, and asks where to export one."""
 
     chosen = Signal(int)
     """Index of a run in the order they were made."""
-    export_asked = Signal()
+    export_asked = Signal(Path)
+    """Folder for the files."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table = Table("At", "Answer", "Where", "Slide")
         self.table.cellClicked.connect(lambda row, _: self.chosen.emit(self.table.rowCount() - 1 - row))
-        self.export = button("Export…", self.export_asked.emit, "Regions for QuPath, tables, attention map and report")
+        self.beside = ""
+        self.export = button("Export…", self._ask_for_folder, "Regions for QuPath, tables, attention map and report")
         self.said = sentence()
         self.said.hide()
         column(self.table, row(self.export), self.said, into=self)
+
+    def _ask_for_folder(self) -> None:
+        chosen = export_folder() or QFileDialog.getExistingDirectory(self, "Export to", self.beside)
+        if chosen:
+            self.say("Writing …")
+            self.export_asked.emit(Path(chosen))
 
     def say(self, words: str, *, warning: bool = False) -> None:
         """Say what came of an export."""

@@ -56,6 +56,12 @@ class Upkeep(QObject):
         """Return the latest run on a slide, as far as it is."""
         return next((run for run in reversed(self.runs.values()) if run.fingerprint == fingerprint), None)
 
+    def state_mpp(self, fingerprint: str, mpp: float) -> None:
+        """State µm per pixel of every slide of that content, open now or later."""
+        self.session.stated_mpp[fingerprint] = mpp
+        if (viewer := self._viewer()) is not None:
+            Canvas(viewer).state_mpp(fingerprint, mpp)
+
     def _layer_came(self, event: Any) -> None:
         viewer, slide = self._viewer(), facts_of(event.value).get("slide")
         if viewer is not None and slide is not None:

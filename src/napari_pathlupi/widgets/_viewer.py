@@ -61,11 +61,13 @@ class Canvas:
         """Return the uppermost open slide of that content."""
         return next((slide for slide in self.slides() if slide.fingerprint == fingerprint), None)
 
-    def chosen(self) -> Slide | None:
-        """Return the slide that the active layer shows or lies on."""
+    def chosen(self, at_hand: Slide | None = None) -> Slide | None:
+        """Return the slide that the active layer shows or lies on; `at_hand` counts before others of its content."""
         active = self.viewer.layers.selection.active
         facts = facts_of(active) if active is not None else {}
-        return facts.get("slide") or self.slide(facts.get("fingerprint", ""))
+        fingerprint = facts.get("fingerprint", "")
+        lies_on = at_hand if at_hand and at_hand.fingerprint == fingerprint else self.slide(fingerprint)
+        return facts.get("slide") or lies_on
 
     def add_slides(self, paths: Sequence[str | Path]) -> None:
         """Open files as slides, whatever napari would do with them; what fails is told in a notification."""
@@ -87,6 +89,9 @@ class Canvas:
                 _put_away(layer)
             elif facts.pop(_AWAY, False):
                 layer.visible = True
+        if self.chosen(slide) is not slide:
+            own = (layer for layer in self.viewer.layers if facts_of(layer).get("slide") is slide)
+            self.viewer.layers.selection.active = next(own)
         size = np.array(slide.frame.shape_px0) * _um_per_px0(slide)
         self.viewer.scene.camera.center = tuple(size / 2)
         self.viewer.scene.camera.zoom = 0.95 * float(np.min(np.array(self.viewer.canvas.size) / size))

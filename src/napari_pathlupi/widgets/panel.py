@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QFileDialog
 
 from napari_pathlupi.core.regions import high_attention_regions
 from napari_pathlupi.errors import PathlupiError
@@ -16,7 +15,7 @@ from napari_pathlupi.session import Check
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._models import Models
 from napari_pathlupi.widgets._sections import Sections
-from napari_pathlupi.widgets._settings import export_folder, predict_config, prediction_events
+from napari_pathlupi.widgets._settings import predict_config, prediction_events
 from napari_pathlupi.widgets._ties import Ties
 from napari_pathlupi.widgets._upkeep import Upkeep
 from napari_pathlupi.widgets._viewer import Canvas
@@ -59,10 +58,10 @@ class Panel(Sections):
         self._tie_rows()
         self._tie_viewer()
         self.extent_row.buttons[self._extent].setChecked(True)
-        self.session.choose_config(predict_config())
+        self._settings_changed()
         self._show_models()
         self._show_run(None)
-        self._layers_changed()
+        self._layer_chosen()
 
     def _tie_rows(self) -> None:
         self.slide_row.chosen.connect(lambda index: self._take_slide(self.canvas.slides()[index]))
@@ -77,13 +76,13 @@ class Panel(Sections):
         self.regions.draw_asked.connect(self._draw)
         self.regions.threshold_asked.connect(self.outline_high_attention)
         self.runs.chosen.connect(lambda index: self.choose_run(self.session.runs[index]))
-        self.runs.export_asked.connect(self._ask_for_folder)
+        self.runs.export_asked.connect(self._export)
 
     def _tie_viewer(self) -> None:
         viewer, ties, strokes, session = self.canvas.viewer, self._ties, self._strokes, self.session
-        events = viewer.layers.events
-        for emitter in (events.inserted, events.removed, viewer.layers.selection.events.active):
+        for emitter in (viewer.layers.events.inserted, viewer.layers.events.removed):
             ties.connect(emitter, self._layers_changed)
+        ties.connect(viewer.layers.selection.events.active, self._layer_chosen)
         ties.connect(prediction_events(), self._settings_changed)
         ties.connect(viewer.scene.camera.events, self._view_moved)
         ties.add_to(viewer.mouse_move_callbacks, self._mouse_moved)
@@ -111,8 +110,7 @@ class Panel(Sections):
         """Take µm per pixel of level 0 from the user, for the chosen slide, unless a prediction is going on."""
         if self.slide is None or self.session.facts.phase is not Phase.IDLE:
             return
-        self.session.stated_mpp[self.slide.fingerprint] = mpp
-        self.canvas.state_mpp(self.slide.fingerprint, mpp)
+        self._upkeep.state_mpp(self.slide.fingerprint, mpp)
         self._take_slide(self.slide)
 
     def add_model(self, folder: Path) -> None:
@@ -128,7 +126,7 @@ class Panel(Sections):
 
     def predict(self) -> None:
         """Start a prediction, if there is a plan for one."""
-        self.session.choose_config(predict_config())
+        self._settings_changed()
         if self.session.plan is None or self.session.facts.phase is not Phase.IDLE:
             return
         job = self.session.begin()
@@ -170,13 +168,8 @@ class Panel(Sections):
             return partial(export, self.run, folder, outlines)
         return partial(export_regions, slide.path.name, slide.frame, folder, outlines) if slide else list
 
-    def _ask_for_folder(self) -> None:
-        stated = export_folder()
-        beside = str(self.slide.path.parent) if self.slide else ""
-        chosen = stated or QFileDialog.getExistingDirectory(self, "Export to", beside)
-        if chosen:
-            self.runs.say("Writing …")
-            Work(at_once(self._exporter(Path(chosen))), "Exporting").ended.connect(self.runs.show_exported)
+    def _export(self, folder: Path) -> None:
+        Work(at_once(self._exporter(folder)), "Exporting").ended.connect(self.runs.show_exported)
 
     def _choose_model(self, index: int) -> None:
         self.models.current = index
@@ -208,9 +201,15 @@ class Panel(Sections):
     def _settings_changed(self) -> None:
         self.session.choose_config(predict_config())
 
+    def _layer_chosen(self) -> None:
+        self._follow_layers(self.canvas.chosen(self.slide))
+
     def _layers_changed(self) -> None:
+        self._follow_layers(None)
+
+    def _follow_layers(self, chosen: Slide | None) -> None:
         slides = self.canvas.slides()
-        wanted = self.canvas.chosen() or (self.slide if self.slide in slides else next(iter(slides), None))
+        wanted = chosen or (self.slide if self.slide in slides else next(iter(slides), None))
         plain = self.canvas.plain_image() if wanted is None else None
         if wanted is not self.slide or wanted is None:
             self._take_slide(wanted, plain.name if plain else "")
@@ -239,6 +238,7 @@ class Panel(Sections):
     def _show_slides(self) -> None:
         slides = self.canvas.slides()
         current = slides.index(self.slide) if self.slide in slides else -1
+        self.runs.beside = str(self.slide.path.parent) if self.slide else ""
         self.slide_row.show_slides([slide.path.name for slide in slides], current, self.slide)
 
     def _show_models(self) -> None:
@@ -257,10 +257,8 @@ class Panel(Sections):
         elif self._extent is Extent.VIEW and self.slide is not None:
             where = [view] if (view := self.canvas.view(self.slide)) else []
         self.session.choose_extent(self._extent, where)
-        if not self.session.unchecked or self.session.facts.phase is not Phase.IDLE:
-            return
-        check = self.session.check()
-        if check is not None:
+        wanted = self.session.unchecked and self.session.facts.phase is Phase.IDLE
+        if wanted and (check := self.session.check()) is not None:
             Work(at_once(check.run), "Looking for tissue").ended.connect(partial(self._checked, check))
 
     def _checked(self, check: Check, outcome: "Plan | PathlupiError") -> None:
