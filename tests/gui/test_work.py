@@ -1,4 +1,5 @@
 import logging
+import sys
 import threading
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 
 from napari_pathlupi.core.progress import Progress, Steps
 from napari_pathlupi.errors import Cancelled, InferenceError, SlideError
-from napari_pathlupi.widgets._work import Work
+from napari_pathlupi.widgets._work import Work, at_once
 
 pytestmark = pytest.mark.gui
 
@@ -61,3 +62,9 @@ def test_what_a_user_can_be_told_is_no_fault(qtbot: Any, caplog: pytest.LogCaptu
     error = SlideError("a.svs is empty.")
     assert end_of(failing(error), qtbot) is error
     assert not caplog.records
+
+
+def test_threads_take_shorter_turns_only_while_work_goes_on(qtbot: Any) -> None:
+    usual = sys.getswitchinterval()
+    assert end_of(at_once(sys.getswitchinterval), qtbot) < usual / 2
+    assert sys.getswitchinterval() == usual

@@ -6,6 +6,7 @@ traceback is logged as well, for whoever is to mend it.
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -20,6 +21,11 @@ _log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_STEPS = 0.1
 """Steps are shown at most this often (our choice)."""
+
+
+TURN_S = 0.0005
+"""While work goes on, Python's threads take turns this often, not every 5 ms: the window takes the lock many times for
+each thing it shows, and would wait that long each time (our choice)."""
 
 
 class Work(QObject):
@@ -41,9 +47,13 @@ class Work(QObject):
     """The result, or a `PathlupiError`."""
 
     _going_on: ClassVar[set["Work"]] = set()
+    _usual_turn_s: ClassVar[float] = sys.getswitchinterval()
 
     def __init__(self, steps: Callable[[], Steps[Any]], name: str) -> None:
         super().__init__()
+        if not self._going_on:
+            Work._usual_turn_s = sys.getswitchinterval()
+            sys.setswitchinterval(TURN_S)
         self._going_on.add(self)
         self._steps = steps()
         self._worker = create_worker(_Named(_told, self._steps, name=name), _ignore_errors=True)
@@ -58,6 +68,8 @@ class Work(QObject):
 
     def _end(self, outcome: Any) -> None:
         self._going_on.discard(self)
+        if not self._going_on:
+            sys.setswitchinterval(self._usual_turn_s)
         self.ended.emit(outcome)
         self.deleteLater()
 
