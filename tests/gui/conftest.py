@@ -11,21 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_pathlupi.bundle import About
 from napari_pathlupi.widgets._viewer import facts_of
-from napari_pathlupi.workflows.demo import IDENTITY
-
-ABOUT = About(
-    name="window",
-    title="Window model",
-    description="For tests of the window.",
-    trained_on="random vectors",
-    limits="all",
-    licence="BSD-3-Clause",
-    gated=False,
-    source="tests",
-    created="2026-11-21",
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,15 +24,10 @@ def display() -> None:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that finds every real slide unlike its own."""
-    from napari_pathlupi.workflows.model import save_model
-    from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
+    from quick_model import save_quick_model
 
-    rng = np.random.default_rng(3)
-    bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
-    cases = TrainingCases(bags, IDENTITY, np.arange(12) % 2, ("Alpha", "Beta"))
-    model = train(cases, TrainConfig(objective="", steps=5))
-    folder = tmp_path_factory.mktemp("models") / "window"
-    save_model(folder, model, ABOUT, bags[0])
+    folder = tmp_path_factory.mktemp("models") / "quick"
+    save_quick_model(folder)
     return folder
 
 

@@ -6,24 +6,12 @@ import numpy as np
 import pytest
 
 from addressed import write_pyramid
-from napari_pathlupi.bundle import About, Bundle
+from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.workflows.demo import IDENTITY
-from napari_pathlupi.workflows.model import save_model
-from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
+from quick_model import save_quick_model
 
 PX = IDENTITY.tile_px
-ABOUT = About(
-    name="square",
-    title="Square finder",
-    description="For tests.",
-    trained_on="random vectors",
-    limits="all",
-    licence="BSD-3-Clause",
-    gated=False,
-    source="tests",
-    created="2026-11-21",
-)
 
 
 def tissue_picture(rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -52,12 +40,7 @@ def tissue_slide(tissue_slide_path: Path):
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A quickly trained model on random vectors of the right length."""
-    rng = np.random.default_rng(3)
-    bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
-    cases = TrainingCases(bags, IDENTITY, np.arange(12) % 2, ("Alpha", "Beta"))
-    model = train(cases, TrainConfig(objective="", steps=5))
-    folder = tmp_path_factory.mktemp("models") / "square"
-    return save_model(folder, model, ABOUT, bags[0])
+    return save_quick_model(tmp_path_factory.mktemp("models") / "quick")
 
 
 @pytest.fixture

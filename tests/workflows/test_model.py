@@ -4,24 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from napari_pathlupi.bundle import About, CataloguePart, ObjectivePart, PatchEncoderPart, Recipe, save_bundle
+from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe, save_bundle
 from napari_pathlupi.catalogue import slide_encoders
 from napari_pathlupi.errors import BundleError, InferenceError, MismatchError
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.workflows.model import EXACT, GRADIENT, SlideModel, save_model
+from quick_model import ABOUT
 
 DIM, TILES = 12, 9
-ABOUT = About(
-    name="small",
-    title="Small",
-    description="For tests.",
-    trained_on="nothing",
-    limits="all",
-    licence="BSD-3-Clause",
-    gated=False,
-    source="tests",
-    created="2026-11-21",
-)
 
 
 def a_model(encoder: str = "pathlupi", objective: bool = True) -> SlideModel:

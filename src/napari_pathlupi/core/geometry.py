@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_pathlupi.errors import MppUnknownError, SlideError
+from napari_pathlupi.errors import SlideError
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -79,11 +79,6 @@ class Region:
         if min(self.shape_px0) <= 0:
             raise ValueError(f"a region needs a height and a width above 0, got {self.shape_px0}")
 
-    @property
-    def end_px0(self) -> tuple[float, float]:
-        """Bottom-right corner (y, x), level-0 pixels."""
-        return self.origin_px0[0] + self.shape_px0[0], self.origin_px0[1] + self.shape_px0[1]
-
 
 @dataclass(frozen=True, slots=True)
 class SlideFrame:
@@ -103,25 +98,9 @@ class SlideFrame:
     mpp: Mpp | None
     bounds_px0: Region | None = None
 
-    def um_per_px0(self) -> FloatArray:
-        """(2,) µm per level-0 pixel (y, x).
-
-        Raises
-        ------
-        MppUnknownError
-            While the size of a pixel is unknown.
-        """
-        if self.mpp is None:
-            raise MppUnknownError("the slide")
-        return np.array([self.mpp.y, self.mpp.x])
-
-    def um_from_px0(self, points_px0: npt.ArrayLike) -> FloatArray:
-        """(…, 2) points in µm from the slide's top-left corner."""
-        return np.asarray(points_px0, dtype=np.float64) * self.um_per_px0()
-
-    def px0_from_um(self, points_um: npt.ArrayLike) -> FloatArray:
-        """(…, 2) points in level-0 pixels."""
-        return np.asarray(points_um, dtype=np.float64) / self.um_per_px0()
+    def world_per_px0(self) -> FloatArray:
+        """(2,) world units per level-0 pixel (y, x): µm, or pixels while the size of a pixel is unknown."""
+        return np.array([self.mpp.y, self.mpp.x]) if self.mpp else np.ones(2)
 
     def qupath_from_px0(self, points_px0: npt.ArrayLike) -> FloatArray:
         """(…, 2) points as **(x, y)** in the image as QuPath opens it."""

@@ -159,10 +159,6 @@ class TileGrid:
         y, x = self.origins_px0[index]
         return Region((float(y), float(x)), self.side_px0)
 
-    def subset(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "TileGrid":
-        """Return the same grid with only the chosen tiles."""
-        return replace(self, cells=self.cells[chosen].copy(), coverage=self.coverage[chosen].copy())
-
     def raster(self, values: npt.NDArray[np.floating], quantity: str) -> Heatmap:
         """Return one value per tile as a map; NaN where there is no tile."""
         if values.shape != (len(self),):

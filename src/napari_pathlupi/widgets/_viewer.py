@@ -92,7 +92,7 @@ class Canvas:
         if self.chosen(slide) is not slide:
             own = (layer for layer in self.viewer.layers if facts_of(layer).get("slide") is slide)
             self.viewer.layers.selection.active = next(own)
-        size = np.array(slide.frame.shape_px0) * _um_per_px0(slide)
+        size = np.array(slide.frame.shape_px0) * slide.frame.world_per_px0()
         self.viewer.scene.camera.center = tuple(size / 2)
         self.viewer.scene.camera.zoom = 0.95 * float(np.min(np.array(self.viewer.canvas.size) / size))
 
@@ -174,7 +174,7 @@ class Canvas:
         found = self.of_slide(slide.fingerprint, "regions")
         made = layers.regions_layer(slide.fingerprint, slide.frame.mpp)
         layer: Shapes = found[0] if found else self.add(made, len(self.viewer.layers))
-        layer.current_edge_width = _EDGE_PX / self.viewer.scene.camera.zoom / float(_um_per_px0(slide).mean())
+        layer.current_edge_width = _EDGE_PX / self.viewer.scene.camera.zoom / float(slide.frame.world_per_px0().mean())
         self.viewer.layers.selection.active = layer
         return layer
 
@@ -207,14 +207,16 @@ class Canvas:
         camera, (height, width) = self.viewer.scene.camera, self.viewer.canvas.size
         centre = np.array(camera.center[-2:])
         half = np.array([height, width]) / camera.zoom / 2
-        (top, left), (bottom, right) = np.array([centre - half, centre + half]) / _um_per_px0(slide)
+        (top, left), (bottom, right) = np.array([centre - half, centre + half]) / slide.frame.world_per_px0()
         seen = shapely.box(left, top, right, bottom) & shapely.box(0, 0, *slide.frame.shape_px0[::-1])
         return seen if seen.area else None
 
     def cell_under_cursor(self, run: Run, slide: Slide) -> tuple[int, int] | None:
         """Return row and column of the grid of a run on a slide under the cursor, None outside it."""
         grid = run.prediction.grid
-        step_um = np.array(grid.stride_px0) * _um_per_px0(slide)  # the scale may have been restated since the run
+        step_um = (
+            np.array(grid.stride_px0) * slide.frame.world_per_px0()
+        )  # the scale may have been restated since the run
         row, column = (int(i) for i in np.floor(np.array(self.viewer.cursor.position[-2:]) / step_um))
         inside = 0 <= row < grid.raster_shape[0] and 0 <= column < grid.raster_shape[1]
         return (row, column) if inside else None
@@ -231,18 +233,13 @@ def _put_away(layer: "Layer") -> None:
         facts_of(layer)[_AWAY] = True
 
 
-def _um_per_px0(slide: Slide) -> npt.NDArray[np.float64]:
-    """World units per level-0 pixel: µm, or pixels while the scale is unknown."""
-    return np.array([slide.frame.mpp.y, slide.frame.mpp.x]) if slide.frame.mpp else np.ones(2)
-
-
 def _outlines(layer: "Shapes", slide: Slide, selected_only: bool) -> Iterator[AnnotatedRegion]:
     features = layer.features
     for index, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
         if kind not in _OUTLINES or len(corners) < 3 or (selected_only and index not in layer.selected_data):
             continue
         world = np.array([layer.data_to_world(corner)[-2:] for corner in corners])
-        outline = shapely.make_valid(_polygon(world / _um_per_px0(slide), kind))
+        outline = shapely.make_valid(_polygon(world / slide.frame.world_per_px0(), kind))
         for part in shapely.get_parts(outline):
             if isinstance(part, Polygon) and part.area:
                 name = str(features["name"].iloc[index]) if "name" in features else ""

@@ -1,0 +1,30 @@
+"""A model that was trained in a second, on random vectors of the right length."""
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_pathlupi.bundle import About, Bundle
+from napari_pathlupi.workflows.demo import IDENTITY
+from napari_pathlupi.workflows.model import save_model
+from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
+
+ABOUT = About(
+    name="quick",
+    title="Quick model",
+    description="For tests.",
+    trained_on="random vectors",
+    limits="all",
+    licence="BSD-3-Clause",
+    gated=False,
+    source="tests",
+    created="2026-11-21",
+)
+
+
+def save_quick_model(folder: Path) -> Bundle:
+    """A bundle of two classes that finds every real slide unlike its own."""
+    rng = np.random.default_rng(3)
+    bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
+    cases = TrainingCases(bags, IDENTITY, np.arange(12) % 2, ("Alpha", "Beta"))
+    return save_model(folder, train(cases, TrainConfig(objective="", steps=5)), ABOUT, bags[0])
