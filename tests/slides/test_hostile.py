@@ -15,7 +15,7 @@ from addressed import addresses, write_pyramid
 from napari_pathlupi import open_slide
 from napari_pathlupi.errors import PathlupiError, SlideError
 from napari_pathlupi.slides import tiff as tiff_format
-from napari_pathlupi.slides._slide import BAND_PIXELS, halved_in_bands
+from napari_pathlupi.slides._bands import BAND_PIXELS, halved_in_bands
 from napari_pathlupi.slides.tiff import open_tiff
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tifffile and numpy, about nonsense

@@ -13,9 +13,10 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError
+from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import WHITE, Picture, Slide, white_around
+from napari_pathlupi.slides._slide import WHITE, Picture, Slide
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame
 from napari_pathlupi.errors import MppUnknownError
-from napari_pathlupi.slides._resample import halve
+from napari_pathlupi.slides._hatch import StandIn, white
 from napari_pathlupi.slides._sampling import sample
 from napari_pathlupi.slides._url import SlideUrl
 
@@ -26,10 +26,6 @@ Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB."""
 
 WHITE = 255
-BAND_PIXELS = 16_000_000
-"""Pixels that are held unhalved at once: 48 MB (our choice)."""
-BAND_HALVINGS = 8
-"""Halvings of one band; more are done in turns, so that a band stays small however large the slide (our choice)."""
 _OPENINGS = itertools.count()
 
 
@@ -97,8 +93,8 @@ class Slide(ABC):
         """Stored tiles known so far to lie outside the file or to be undecodable."""
         return 0
 
-    def lenient(self) -> Self:
-        """Return this slide as the viewer and the tissue finder read it: a damaged tile is white, not an error."""
+    def lenient(self, stand_in: StandIn = white) -> Self:
+        """Return this slide as one that reads over a damaged tile: white for the tissue finder, a hatch for the eye."""
         return self
 
     @property
@@ -187,79 +183,6 @@ def _reopen(path: Path | SlideUrl, mpp: Mpp | None) -> Slide:
     slide = open_slide(path)
     slide.frame = replace(slide.frame, mpp=mpp)
     return slide
-
-
-def reduce_by_halving(picture: Picture, halvings: int) -> Picture:
-    """Return the picture averaged over squares of ``2 ** halvings``; its sides must divide by that."""
-    for _ in range(halvings):
-        picture = halve(picture)
-    return picture
-
-
-def white_around(
-    read: Callable[[slice, slice], Picture],
-    whole_px: tuple[int, int],
-    origin_px: tuple[int, int],
-    shape_px: tuple[int, int],
-    halvings: int,
-) -> Picture:
-    """Return a region of a picture that can only be read inside itself, white outside, then halved.
-
-    Parameters
-    ----------
-    read
-        Gives the pixels of a range of rows and of columns inside the picture.
-    whole_px
-        Shape of the picture.
-    origin_px, shape_px, halvings
-        As of `Slide.read_level`.
-    """
-
-    def read_band(origin: tuple[int, int], shape: tuple[int, int]) -> Picture:
-        band = np.full((*shape, 3), WHITE, np.uint8)
-        low = [max(0, start) for start in origin]
-        high = [min(whole, start + count) for whole, start, count in zip(whole_px, origin, shape, strict=True)]
-        if high[0] > low[0] and high[1] > low[1]:
-            rows, columns = (slice(a - o, b - o) for a, b, o in zip(low, high, origin, strict=True))
-            band[rows, columns] = read(slice(low[0], high[0]), slice(low[1], high[1]))[..., :3]
-        return band
-
-    return halved_in_bands(read_band, origin_px, shape_px, halvings)
-
-
-def halved_in_bands(
-    read: Callable[[tuple[int, int], tuple[int, int]], Picture],
-    origin_px: tuple[int, int],
-    shape_px: tuple[int, int],
-    halvings: int,
-) -> Picture:
-    """Return a halved region without ever holding more than a band of it unhalved.
-
-    Parameters
-    ----------
-    read
-        Gives the unhalved pixels of an origin and a shape.
-    origin_px, shape_px, halvings
-        As of `Slide.read_level`.
-    """
-    if halvings > BAND_HALVINGS:
-
-        def read_halved(origin: tuple[int, int], shape: tuple[int, int]) -> Picture:
-            return halved_in_bands(read, origin, shape, BAND_HALVINGS)
-
-        return halved_in_bands(read_halved, origin_px, shape_px, halvings - BAND_HALVINGS)
-    factor = 2**halvings
-    if shape_px[0] * shape_px[1] * factor**2 <= BAND_PIXELS:
-        whole = read((origin_px[0] * factor, origin_px[1] * factor), (shape_px[0] * factor, shape_px[1] * factor))
-        return reduce_by_halving(whole, halvings)
-    answer = np.empty((*shape_px, 3), np.uint8)
-    columns = max(1, min(shape_px[1], BAND_PIXELS // factor**2))
-    rows = max(1, BAND_PIXELS // (columns * factor**2))
-    for y, x in itertools.product(range(0, shape_px[0], rows), range(0, shape_px[1], columns)):
-        height, width = min(rows, shape_px[0] - y), min(columns, shape_px[1] - x)
-        band = read(((origin_px[0] + y) * factor, (origin_px[1] + x) * factor), (height * factor, width * factor))
-        answer[y : y + height, x : x + width] = reduce_by_halving(band, halvings)
-    return answer
 
 
 def fingerprint_of(path: Path) -> str:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import simplejpeg
 
 from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.slides._bands import reduce_by_halving
 from napari_pathlupi.slides._lzw import LIBTIFF, Strip
-from napari_pathlupi.slides._slide import WHITE, Picture, reduce_by_halving
+from napari_pathlupi.slides._slide import WHITE, Picture
 from napari_pathlupi.slides._ycbcr import rgb_of
 
 JPEG = 7

@@ -9,8 +9,9 @@ import simplejpeg
 
 from napari_pathlupi.core.geometry import Level, SlideFrame
 from napari_pathlupi.errors import SlideError
+from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 
 if TYPE_CHECKING:
     import dask.array as da

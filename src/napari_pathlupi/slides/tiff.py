@@ -13,11 +13,12 @@ import tifffile
 
 from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.slides._bands import halved_in_bands
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._remote import RemoteSource
-from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide, halved_in_bands
+from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide
 from napari_pathlupi.slides._source import LocalSource, Source
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, vendor_of
 from napari_pathlupi.slides._tiff_tiles import MISSING, TiledPage

@@ -10,8 +10,9 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of, white_around
+from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS
 
 if TYPE_CHECKING:
