@@ -152,7 +152,7 @@ def test_a_file_that_lacks_some_tiles_opens_counts_them_and_paints_them_white(tm
     painted = slide.lenient().read_level(0, (0, 0), (512, 512))
     assert (painted[448:] == 255).all()
     assert painted[:384].std() > 1
-    assert (slide.pyramid()[0][448:].compute(scheduler="sync") == 255).all()
+    assert slide.pyramid()[0][448:].compute(scheduler="sync").std() > 10  # hatched
     assert slide.thumbnail(64).shape == (64, 64, 3)
 
 

@@ -15,8 +15,9 @@ from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._cache import TILES
+from napari_pathlupi.slides._hatch import StandIn, hatch, white
 from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import WHITE, Picture, Slide
+from napari_pathlupi.slides._slide import Picture, Slide
 from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class TiledSlide(Slide):
         super().__init__(path, frame, levels, fingerprint, vendor)
         self._tiles_px = tuple(tiles_px)
         self._faults: tuple[type[Exception], ...] = (SlideError, *FAULTS)
-        self._strict = True
+        self._stand_in: StandIn | None = None
         self._missing: set[tuple[int, int, int]] = set()
 
     @abstractmethod
@@ -103,9 +104,9 @@ class TiledSlide(Slide):
     def missing_tiles(self) -> int:
         return len(self._missing)
 
-    def lenient(self) -> Self:
+    def lenient(self, stand_in: StandIn = white) -> Self:
         other = object.__new__(type(self))  # the same handles and the same count of what is missing
-        other.__dict__.update(self.__dict__, _strict=False)
+        other.__dict__.update(self.__dict__, _stand_in=stand_in)
         return other
 
     def read_level(
@@ -121,16 +122,17 @@ class TiledSlide(Slide):
             return TILES.get((self.opening, level, row, column), lambda: self._decode(level, row, column))
         except self._faults as error:
             self._missing.add((level, row, column))
-            if self._strict:
+            if self._stand_in is None:
                 raise SlideError(
                     f"{self.path.name}: tile ({row}, {column}) of level {level} cannot be decoded "
                     f"({words_of(error)}): the slide is damaged, copy it again."
                 ) from error
-        return np.full((*self._tiles_px[level], 3), WHITE, np.uint8)
+        height, width = self._tiles_px[level]
+        return self._stand_in((row * height, column * width), (height, width), 0)
 
     def pyramid(self) -> "list[da.Array]":
         side = max(self._tiles_px[0])
-        return lazy_pyramid(self.lenient(), side if side <= LARGEST_PAINTED_PX else VIRTUAL_TILE_PX)
+        return lazy_pyramid(self.lenient(hatch), side if side <= LARGEST_PAINTED_PX else VIRTUAL_TILE_PX)
 
 
 class HandlePool:

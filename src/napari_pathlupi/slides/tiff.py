@@ -16,6 +16,7 @@ from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import halved_in_bands
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
+from napari_pathlupi.slides._hatch import StandIn, hatch, white
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._remote import RemoteSource
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide
@@ -44,15 +45,15 @@ class TiffSlide(Slide):
         self._pages = pages
         self._bearing: dict[tuple[int, int, float], bool] = {}
         self._source = source
-        self._strict = True
+        self._stand_in: StandIn | None = None
 
     @property
     def missing_tiles(self) -> int:
         return sum(int((page.counts == MISSING).sum()) for page in self._pages)
 
-    def lenient(self) -> Self:
+    def lenient(self, stand_in: StandIn = white) -> Self:
         other = object.__new__(type(self))  # not copy.copy, which would open the file again
-        other.__dict__.update(self.__dict__, _strict=False)
+        other.__dict__.update(self.__dict__, _stand_in=stand_in)
         return other
 
     def read_level(
@@ -92,9 +93,10 @@ class TiffSlide(Slide):
             try:
                 tile_picture = self._tile(level, row, column, halvings)
             except _DamagedTile:
-                if self._strict:
+                if self._stand_in is None:
                     raise
-                continue
+                corner = row * page.tile_px[0], column * page.tile_px[1]
+                tile_picture = self._stand_in(corner, page.tile_px, halvings)
             self._place(picture, origin, tile_picture, (row, column), level, halvings)
         return picture
 
@@ -141,7 +143,7 @@ class TiffSlide(Slide):
         )
 
     def pyramid(self) -> "list[da.Array]":
-        return lazy_pyramid(self.lenient(), max(self._pages[0].tile_px) if self._pages[0].square else 512)
+        return lazy_pyramid(self.lenient(hatch), max(self._pages[0].tile_px) if self._pages[0].square else 512)
 
     def close(self) -> None:
         self._source.close()
