@@ -90,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer timed tiles")
     quick = parser.parse_args().quick
-    encode = patch_encoders["stain-texture"].load("cpu")
+    encode = patch_encoders["stain-texture"].load("cpu").encode
     keys = ("linear_probe", "linear_low", "linear_high", "nn1", "nn1_scaled")
     figures: dict[str, float | None] = dict.fromkeys(keys)
     figures["tiles_per_cpu_s"] = round(tiles_per_cpu_s(encode, 4 if quick else 40), 1)

@@ -28,9 +28,15 @@ def some_tiles(entry: PatchEncoder, count: int = 3) -> torch.Tensor:
 def test_says_what_it_is_and_under_which_licence(name, entry):
     assert isinstance(entry, PatchEncoder)
     assert entry.title and entry.licence and entry.source and entry.version
-    identity = entry.identity(name)
+    identity = entry.identity
     assert (identity.name, identity.dim, identity.tile_px) == (name, entry.dim, entry.tile_px)
     assert entry.mpp == identity.mpp > 0
+
+
+def test_is_known_by_the_same_identity_once_loaded(entry):
+    loaded = entry.load("cpu")
+    assert loaded.identity == entry.identity
+    assert loaded.precision == "float32"
 
 
 def test_choosing_it_loads_no_torch(name):
@@ -44,7 +50,7 @@ sys.exit("torch" in sys.modules)
 
 
 def test_gives_one_float32_vector_per_tile(entry):
-    vectors = entry.load("cpu")(some_tiles(entry))
+    vectors = entry.load("cpu").encode(some_tiles(entry))
     assert vectors.shape == (3, entry.dim)
     assert vectors.dtype == torch.float32
     assert not vectors.requires_grad
@@ -53,15 +59,15 @@ def test_gives_one_float32_vector_per_tile(entry):
 @pytest.mark.parametrize("level", [0, 128, 240, 255])
 def test_is_finite_on_empty_tiles(entry, level):
     tiles = torch.full((1, entry.tile_px, entry.tile_px, 3), level, dtype=torch.uint8)
-    assert entry.load("cpu")(tiles).isfinite().all()
+    assert entry.load("cpu").encode(tiles).isfinite().all()
 
 
 def test_is_finite_on_noise(entry):
-    assert entry.load("cpu")(some_tiles(entry)).isfinite().all()
+    assert entry.load("cpu").encode(some_tiles(entry)).isfinite().all()
 
 
 def test_batching_changes_nothing(entry):
-    encode, tiles = entry.load("cpu"), some_tiles(entry, 11)
+    encode, tiles = entry.load("cpu").encode, some_tiles(entry, 11)
     alone = torch.cat([encode(tile[None]) for tile in tiles])
     torch.testing.assert_close(encode(tiles), alone, rtol=1e-4, atol=1e-4)
 
@@ -69,12 +75,12 @@ def test_batching_changes_nothing(entry):
 def test_the_same_tiles_give_the_same_vectors(entry):
     tiles = some_tiles(entry)
     untouched = tiles.clone()
-    torch.testing.assert_close(entry.load("cpu")(tiles), entry.load("cpu")(tiles.clone()), rtol=0, atol=0)
+    torch.testing.assert_close(entry.load("cpu").encode(tiles), entry.load("cpu").encode(tiles.clone()), rtol=0, atol=0)
     assert torch.equal(tiles, untouched)
 
 
 def test_different_tiles_give_different_vectors(entry):
-    first, second, third = entry.load("cpu")(some_tiles(entry))
+    first, second, third = entry.load("cpu").encode(some_tiles(entry))
     assert not torch.allclose(first, second)
     assert not torch.allclose(second, third)
 
@@ -83,6 +89,6 @@ def test_different_tiles_give_different_vectors(entry):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_processor_and_gpu_agree(entry):
     tiles = some_tiles(entry, 9)
-    on_gpu = entry.load("cuda")(tiles.cuda())
+    on_gpu = entry.load("cuda").encode(tiles.cuda())
     assert on_gpu.is_cuda
-    torch.testing.assert_close(on_gpu.cpu(), entry.load("cpu")(tiles), rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(on_gpu.cpu(), entry.load("cpu").encode(tiles), rtol=2e-3, atol=2e-3)

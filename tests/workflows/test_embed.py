@@ -20,7 +20,7 @@ def test_a_vector_is_that_of_its_own_tile(tissue_slide: Slide) -> None:
 
     grid = tile(tissue_slide, 256, 0.5)
     bag = embed(tissue_slide, grid, ENCODER)
-    encode = patch_encoders[ENCODER].load("cpu")
+    encode = patch_encoders[ENCODER].load("cpu").encode
     for index in (0, 7, len(grid) - 1):
         y, x = (int(v) for v in grid.origins_px0[index])
         pixels = tissue_slide.read_level(0, (y, x), (256, 256))

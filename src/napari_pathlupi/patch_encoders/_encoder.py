@@ -13,12 +13,34 @@ if TYPE_CHECKING:
     """(tiles, tile_px, tile_px, 3) uint8 RGB on the device -> (tiles, dim) float32."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """An encoder on a device, ready to run.
+
+    Parameters
+    ----------
+    encode
+        (tiles, tile_px, tile_px, 3) uint8 RGB on that device -> (tiles, dim) float32; resizing to the network's input
+        and normalising are part of it.
+    identity
+        What its vectors are recognised by.
+    precision
+        What it computes in: "float32", "float16" or "bfloat16".
+    """
+
+    encode: "EncodeTiles"
+    identity: EncoderIdentity
+    precision: str = "float32"
+
+
 @dataclass(frozen=True, slots=True)
 class PatchEncoder:
     """One way to turn a tile into a vector; each file of the room defines one as ``ENCODER``.
 
     Parameters
     ----------
+    name
+        Its name in the catalogue.
     title
         Name for the panel.
     dim
@@ -37,6 +59,7 @@ class PatchEncoder:
         Builds the network on a device ("cpu", "cuda", "mps"); torch is imported in it.
     """
 
+    name: str
     title: str
     dim: int
     tile_px: int
@@ -45,8 +68,9 @@ class PatchEncoder:
     licence: str
     gated: bool
     source: str
-    load: "Callable[[str], EncodeTiles]"
+    load: Callable[[str], Loaded]
 
-    def identity(self, name: str) -> EncoderIdentity:
-        """Return what its vectors are recognised by."""
-        return EncoderIdentity(name, self.version, self.dim, self.tile_px, self.mpp)
+    @property
+    def identity(self) -> EncoderIdentity:
+        """What its vectors are recognised by."""
+        return EncoderIdentity(self.name, self.version, self.dim, self.tile_px, self.mpp)

@@ -4,15 +4,10 @@ Works offline and at once, is the same on every machine and learns nothing from 
 `napari_pathlupi.patch_encoders._texture`.
 """
 
-from typing import TYPE_CHECKING
-
-from napari_pathlupi.patch_encoders._encoder import PatchEncoder
-
-if TYPE_CHECKING:
-    from napari_pathlupi.patch_encoders._encoder import EncodeTiles
+from napari_pathlupi.patch_encoders._encoder import Loaded, PatchEncoder
 
 
-def _load(device: str) -> "EncodeTiles":
+def _load(device: str) -> Loaded:
     """Nothing to build: the tiles bring their device with them."""
     import torch
 
@@ -21,10 +16,11 @@ def _load(device: str) -> "EncodeTiles":
     # glibc keeps what is freed up to the size of the largest block freed so far; without that a third of the time
     # goes into asking for the same pages again.
     torch.zeros(2**24, dtype=torch.uint8)
-    return describe
+    return Loaded(describe, ENCODER.identity)
 
 
 ENCODER = PatchEncoder(
+    name="stain-texture",
     title="Stain and texture (no weights)",
     dim=151,
     tile_px=256,

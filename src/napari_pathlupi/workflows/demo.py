@@ -28,7 +28,7 @@ from napari_pathlupi.workflows.tile import tile
 from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train_steps
 
 PATCH_ENCODER = "stain-texture"
-IDENTITY = ENCODER.identity(PATCH_ENCODER)
+IDENTITY = ENCODER.identity
 COHORT = SimulationConfig(cases=400, seed=2506, held_back=0.2)
 """320 cases to learn from, 80 held back."""
 SLIDE = SimulationConfig(cases=4, seed=7, shape_px=(5120, 7168), pen_share=1.0)

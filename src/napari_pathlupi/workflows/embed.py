@@ -18,7 +18,7 @@ from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.device import Device, choose_device, free_a_core
 
 if TYPE_CHECKING:
-    from napari_pathlupi.patch_encoders._encoder import EncodeTiles
+    from napari_pathlupi.patch_encoders._encoder import EncodeTiles, Loaded
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -71,7 +71,16 @@ class Batch:
     message: str = ""
 
 
-def encode_batches(slide: Slide, grid: TileGrid, encoder: str, config: EmbedConfig) -> Iterator[Batch]:
+def load_encoder(name: str, device: Device) -> "Loaded":
+    """Return a patch encoder of the catalogue on a device, with a core left to the window and the readers."""
+    free_a_core()
+    loaded: Loaded = patch_encoders[name].load(device.name)
+    return loaded
+
+
+def encode_batches(
+    slide: Slide, grid: TileGrid, loaded: "Loaded", device: Device, config: EmbedConfig
+) -> Iterator[Batch]:
     """Yield the tiles of a grid as vectors, in its order, a batch at a time.
 
     Raises
@@ -79,12 +88,9 @@ def encode_batches(slide: Slide, grid: TileGrid, encoder: str, config: EmbedConf
     InferenceError
         When the device fails, or has too little memory even for one tile.
     """
-    device = choose_device(config.device)
-    free_a_core()
-    encode = patch_encoders[encoder].load(device.name)
     size = config.batch_size or device.batch_size
     for indices, pictures, failed in _read_ahead(slide, grid, size, config.threads):
-        features, size, message = _encode_or_halve(encode, pictures, device, size)
+        features, size, message = _encode_or_halve(loaded.encode, pictures, device, size)
         yield Batch(indices, features, failed, message)
 
 
@@ -157,10 +163,12 @@ def embed_steps(
     SlideError
         When a tile cannot be decoded.
     """
-    identity = patch_encoders[encoder].identity(encoder)
-    features = np.empty((len(grid), identity.dim), np.float32)
+    config = config or EmbedConfig()
+    device = choose_device(config.device)
+    loaded = load_encoder(encoder, device)
+    features = np.empty((len(grid), loaded.identity.dim), np.float32)
     done = 0
-    for batch in encode_batches(slide, grid, encoder, config or EmbedConfig()):
+    for batch in encode_batches(slide, grid, loaded, device, config):
         if batch.failed:
             raise SlideError(f"{slide.path.name}: {batch.failed} tiles cannot be decoded: copy the file again.")
         features[batch.indices] = batch.features
@@ -168,7 +176,7 @@ def embed_steps(
         yield Progress("Reading", done, len(grid), message=batch.message)
         if cancel:
             raise Cancelled(f"stopped after {done} of {len(grid)} tiles of {slide.path.name}")
-    return FeatureBag(features, grid, identity, slide.fingerprint)
+    return FeatureBag(features, grid, loaded.identity, slide.fingerprint)
 
 
 def embed(slide: Slide, grid: TileGrid, encoder: str, config: EmbedConfig | None = None) -> FeatureBag:

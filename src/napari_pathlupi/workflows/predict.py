@@ -21,7 +21,7 @@ from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import Cancelled, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.device import choose_device
-from napari_pathlupi.workflows.embed import EmbedConfig, encode_batches
+from napari_pathlupi.workflows.embed import EmbedConfig, encode_batches, load_encoder
 from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def plan(
     """
     config = config or PredictConfig()
     encoder = bundle.card.patch_encoder.identity
-    encoder.must_equal(patch_encoders[encoder.name].identity(encoder.name), f"the model {bundle.card.title!r}")
+    encoder.must_equal(patch_encoders[encoder.name].identity, f"the model {bundle.card.title!r}")
     tissue = find_tissue_on(slide)
     grid = tile(slide, encoder.tile_px, encoder.mpp, TileConfig(config.min_coverage), regions, tissue)
     return Plan(tissue, grid, choose_device(config.device).words)
@@ -165,7 +165,10 @@ class _Run:
 
     def read(self) -> Iterator[Progress]:
         total = len(self.plan.grid)
-        for batch in encode_batches(self.slide, self.plan.grid, self.bundle.card.patch_encoder.name, self.config):
+        card, device = self.bundle.card, choose_device(self.config.device)
+        loaded = load_encoder(card.patch_encoder.name, device)
+        card.patch_encoder.identity.must_equal(loaded.identity, f"the model {card.title!r}")
+        for batch in encode_batches(self.slide, self.plan.grid, loaded, device, self.config):
             if len(batch.indices):
                 self.features[batch.indices] = batch.features
                 self.seen[batch.indices] = True
