@@ -4,7 +4,7 @@ import lzma
 import threading
 import zlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +27,9 @@ VIRTUAL_TILE_PX = 512
 """Side of a tile where a library has none to offer (our choice)."""
 LARGEST_PAINTED_PX = 1024
 """Of larger tiles the viewer takes parts; the tile is kept whole beside them (our choice)."""
+PIXELS_PER_BYTE, ALWAYS_PIXELS = 1000, 10**8
+"""Pixels of level 0 that a byte of the file may stand for, and how many are never too many (our choice): deflate packs
+344 RGB pixels into a byte, scanners' JPEG about 3."""
 FAULTS = (*TIFF_FAULTS, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 """What a library raises over damaged metadata or pixels: a changed byte may turn up as any of these."""
 
@@ -35,6 +38,29 @@ def words_of(error: BaseException) -> str:
     """Return the first line of what an error says, without the full stop, or its kind where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def must_be_held(shape_px0: tuple[int, int], files: Iterable[Path], name: str) -> None:
+    """Refuse a slide of more pixels than its files can hold, before a library walks through them.
+
+    Our own TIFF reader needs no such bound: it knows which tiles are stored, and the others cost nothing.
+
+    Raises
+    ------
+    SlideError
+        When there are more.
+    """
+    pixels, size = shape_px0[0] * shape_px0[1], 0
+    if pixels <= ALWAYS_PIXELS:
+        return
+    for file in files:
+        size += file.stat().st_size
+        if pixels <= size * PIXELS_PER_BYTE:
+            return
+    raise SlideError(
+        f"{name} states a size of {shape_px0[1]:,} × {shape_px0[0]:,} px, which its {size / 1e6:,.1f} MB cannot hold: "
+        "copy it again."
+    )
 
 
 def credible_mpp(y: float, x: float, source: str) -> Mpp | None:

@@ -9,7 +9,7 @@ from typing import Any
 import tifffile
 
 from napari_pathlupi.core.geometry import Mpp
-from napari_pathlupi.errors import SlideError
+from napari_pathlupi.errors import SlideError, UnknownFormatError
 
 TIFF_FAULTS = (
     tifffile.TiffFileError,
@@ -50,18 +50,45 @@ def vendor_of(tiff: Any) -> str:
     return next((words for flag, words in known if getattr(tiff, flag, False)), "TIFF")
 
 
+def must_not_overlap(tiff: Any, name: str) -> None:
+    """Refuse files whose tiles overlap by amounts that differ: laid edge to edge they would show tissue twice.
+
+    Known are Ventana BIF and Trestle MedScan, by the tags that tifffile and OpenSlide's documentation name.
+
+    Raises
+    ------
+    UnknownFormatError
+        When it is one of these, so that another reader is asked.
+    """
+    is_trestle = tiff.pages.first.software.startswith("MedScan")
+    if tiff.is_bif or is_trestle:
+        raise UnknownFormatError(
+            f"the tiles of {name} overlap, as {'Trestle' if is_trestle else 'Ventana'} writes them, and only OpenSlide "
+            "places them"
+        )
+
+
 def mpp_of(tiff: Any, page: Any) -> Mpp | None:
     """Return µm per pixel of level 0, or None when the file does not say.
 
     The order: the vendor's own field, OME-XML, the resolution tags. None of them is snapped to a magnification.
     """
-    return _aperio_mpp(tiff, page) or _ome_mpp(tiff) or _tag_mpp(tiff, page)
+    return _aperio_mpp(tiff, page) or _philips_mpp(tiff) or _ome_mpp(tiff) or _tag_mpp(tiff, page)
 
 
 def _aperio_mpp(tiff: Any, page: Any) -> Mpp | None:
     # Aperio "Digital Slides and Third-Party Data Interchange", 2008: "|MPP = 0.4990" in the description
     found = re.search(r"\|\s*MPP\s*=\s*(\d+\.?\d*|\.\d+)", page.description) if tiff.is_svs else None
     return _if_credible(float(found[1]), float(found[1]), "Aperio header") if found else None
+
+
+def _philips_mpp(tiff: Any) -> Mpp | None:
+    # in OpenSlide's documentation of the format: mm, rows first, each between quotation marks
+    if not tiff.is_philips:
+        return None
+    found = ElementTree.fromstring(tiff.philips_metadata).find(".//Attribute[@Name='DICOM_PIXEL_SPACING']")
+    words = (found.text or "").replace('"', "").split() if found is not None else []
+    return _if_credible(1000 * float(words[0]), 1000 * float(words[1]), "Philips header") if len(words) == 2 else None
 
 
 def _ome_mpp(tiff: Any) -> Mpp | None:

@@ -1,5 +1,6 @@
 """One level of a TIFF file: where its tiles lie and how they are decoded."""
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -236,6 +237,13 @@ def _jpeg_head(page: Any) -> bytes | None:
         return None
     tables = page.jpegtables or b"\xff\xd8\xff\xd9"
     return b"\xff\xd8" + _adobe_marker(0 if page.photometric == RGB else 1) + tables[2:-2]
+
+
+def pixels_told_by(compression: int, data: bytes) -> int | None:
+    """Return how many pixels a packed tile says it holds, or None where its kind does not say."""
+    if compression == JPEG:
+        return int(math.prod(simplejpeg.decode_jpeg_header(data)[:2]))
+    return math.prod(_jpeg_2000_shape(data)) if compression in JPEG_2000 else None
 
 
 def _jpeg_2000_shape(data: bytes) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
-from napari_pathlupi.slides._foreign import FAULTS, HandlePool, TiledSlide, credible_mpp, words_of
+from napari_pathlupi.slides._foreign import FAULTS, HandlePool, TiledSlide, credible_mpp, must_be_held, words_of
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 from napari_pathlupi.slides.openslide import OpenSlideSlide
 
@@ -47,6 +47,7 @@ class DicomSlide(TiledSlide):
             self._numbers = [int(level.level) for level in found]
             frames = [(int(level.tile_size.height), int(level.tile_size.width)) for level in found]
             shapes = [(int(level.size.height), int(level.size.width)) for level in found]
+            must_be_held(shapes[0], files, path.name)
             frame = SlideFrame(shapes[0], _mpp(found[0]))
         super().__init__(path, frame, shapes, fingerprint_of_files(files), "DICOM", frames)
         self._faults = (*self._faults, *_wsidicom_faults())

@@ -7,7 +7,7 @@ Read from the documents at https://ngff.openmicroscopy.org/0.4/ and /0.5/: ``mul
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
 from napari_pathlupi.errors import UnknownFormatError
-from napari_pathlupi.slides._foreign import FAULTS, TiledSlide, credible_mpp, words_of
+from napari_pathlupi.slides._foreign import FAULTS, TiledSlide, credible_mpp, must_be_held, words_of
 from napari_pathlupi.slides._slide import Format, Picture
 from napari_pathlupi.slides._tiff_metadata import UM_PER_OME_UNIT
 
@@ -84,6 +84,7 @@ class OmeZarrSlide(TiledSlide):
 
     def __init__(self, path: Path, planes: list[Plane], mpp: Mpp | None) -> None:
         shapes = [plane.shape_px for plane in planes]
+        must_be_held(shapes[0], _files_in(path), path.name)
         frame, chunks = SlideFrame(shapes[0], mpp), [plane.chunk_px for plane in planes]
         super().__init__(path, frame, shapes, fingerprint_of_folder(path), "OME-Zarr", chunks)
         self._planes = planes
@@ -167,6 +168,10 @@ def _mpp(scales: Mapping[str, Any]) -> Mpp | None:
 def _scale(part: Mapping[str, Any], index: int) -> float | None:
     steps = part.get("coordinateTransformations", ())
     return next((float(step["scale"][index]) for step in steps if step.get("type") == "scale"), None)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    return (Path(where, name) for where, _, names in os.walk(folder) for name in names)
 
 
 def fingerprint_of_folder(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Whatever OpenSlide reads and our own readers leave aside: MRXS, VMS, VMU, ZVI, CZI and odd kinds of TIFF."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
-from napari_pathlupi.slides._foreign import FAULTS, VIRTUAL_TILE_PX, HandlePool, TiledSlide, credible_mpp, words_of
+from napari_pathlupi.slides._foreign import (
+    FAULTS,
+    VIRTUAL_TILE_PX,
+    HandlePool,
+    TiledSlide,
+    credible_mpp,
+    must_be_held,
+    words_of,
+)
 from napari_pathlupi.slides._slide import Format, Picture, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED
 
@@ -43,6 +51,7 @@ class OpenSlideSlide(TiledSlide):
             self.properties = dict(handle.properties)
             shapes = [(height, width) for width, height in handle.level_dimensions]
             self._steps = tuple(handle.level_downsamples)
+            must_be_held(shapes[0], _files_of(path), path.name)
         frame = SlideFrame(shapes[0], _mpp(self.properties), _bounds(self.properties))
         vendor = f"{self.properties.get('openslide.vendor', 'unknown')} (through OpenSlide)"
         tiles = [(VIRTUAL_TILE_PX, VIRTUAL_TILE_PX)] * len(shapes)
@@ -105,6 +114,14 @@ def _handle(file: Path) -> Any:
         raise UnknownFormatError(f"OpenSlide does not know what {file.name} is") from error
     except (library.OpenSlideError, OSError) as error:
         raise SlideError(f"OpenSlide cannot open {file.name} ({words_of(error)})") from error
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    """The file, or the folder, or what a file that only points to others may point to."""
+    if path.is_file() and path.suffix.lower() not in (*SEVERAL_FILES, ".dcm", ".dicom"):
+        return iter([path])
+    beside = path.with_suffix("") if path.suffix.lower() == ".mrxs" else path if path.is_dir() else path.parent
+    return (file for file in beside.glob("*") if file.is_file())
 
 
 def open_with_openslide(path: Path) -> OpenSlideSlide:

@@ -4,6 +4,7 @@ The index is parsed once by tifffile; afterwards each tile is one positioned rea
 """
 
 import hashlib
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,7 @@ from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._remote import RemoteSource
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide
 from napari_pathlupi.slides._source import LocalSource, Source
-from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, vendor_of
+from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, must_not_overlap, vendor_of
 from napari_pathlupi.slides._tiff_tiles import MISSING, TiledPage
 from napari_pathlupi.slides._url import SlideUrl
 
@@ -173,7 +174,9 @@ def open_tiff(path: Path | SlideUrl) -> TiffSlide:
     try:
         source = RemoteSource(path) if isinstance(path, SlideUrl) else LocalSource(path)
         with source.file() as file, tifffile.TiffFile(file, name=path.name) as tiff:
+            _must_begin(tiff, source.size)
             _must_end(tiff)
+            must_not_overlap(tiff, path.name)
             pages = _pages_of(tiff, path)
             frame = SlideFrame(pages[0].shape_px, mpp_of(tiff, _first_page(tiff)))
             vendor = vendor_of(tiff)
@@ -183,6 +186,13 @@ def open_tiff(path: Path | SlideUrl) -> TiffSlide:
     except TIFF_FAULTS as error:
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnknownFormatError(f"{path.name} is no TIFF file that can be read ({words})") from error
+
+
+def _must_begin(tiff: Any, size: int) -> None:
+    tiff.filehandle.seek(8 if tiff.is_bigtiff else 4)
+    (first,) = struct.unpack(tiff.tiff.offsetformat, tiff.filehandle.read(tiff.tiff.offsetsize))
+    if first >= size:
+        raise SlideError(f"{tiff.filename} ends before its index, after {size / 1e6:,.1f} MB: copy it again.")
 
 
 def _must_end(tiff: Any) -> None:

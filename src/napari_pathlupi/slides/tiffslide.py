@@ -1,19 +1,24 @@
 """TIFF files that the direct reader leaves aside (several areas in one file, other sample types), through tiffslide."""
 
+import math
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from napari_pathlupi.core.geometry import Level, Mpp, Region, SlideFrame, downsample_of
+from napari_pathlupi.core.geometry import Level, Region, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import white_around
+from napari_pathlupi.slides._foreign import credible_mpp, must_be_held
+from napari_pathlupi.slides._lzw import LIBTIFF
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
-from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS
+from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED, TIFF_FAULTS, must_not_overlap
+from napari_pathlupi.slides._tiff_tiles import BOUNDED, MOST_TILE_PX, pixels_told_by
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -25,9 +30,10 @@ class TiffSlideSlide(Slide):
     def __init__(self, path: Path, reader: Any, file: BinaryIO) -> None:
         shapes = [(height, width) for width, height in reader.level_dimensions]
         y, x = reader.properties.get("tiffslide.mpp-y"), reader.properties.get("tiffslide.mpp-x")
-        mpp = Mpp(float(y or 0), float(x or 0), "read by tiffslide") if y and x else None
+        believed = y and x and max(y, x) <= COARSEST_BELIEVED
+        mpp = credible_mpp(y, x, "read by tiffslide") if believed else None
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
-        vendor = str(reader.properties.get("tiffslide.vendor") or "TIFF")
+        vendor = f"{reader.properties.get('tiffslide.vendor') or 'TIFF'} (through tiffslide)"
         frame = SlideFrame(shapes[0], mpp, _bounds(reader.properties))
         super().__init__(path, frame, levels, fingerprint_of(path), vendor)
         self._reader: Any = reader
@@ -83,10 +89,29 @@ def _open_reader(path: Path) -> tuple[Any, BinaryIO]:
             )  # "metadata is only partially supported": the panel names the source instead
             reader = tiffslide.TiffSlide(file)
             _ = reader.properties, reader.zarr_group["0"]  # parsed on first use, with its warnings
+            must_not_overlap(reader.ts_tifffile, path.name)
+            _bound(reader.ts_tifffile.series[reader.properties["tiffslide.series-index"]])
     except BaseException:
         file.close()
         raise
     return reader, file
+
+
+def _bound(series: Any) -> None:
+    """See to it that no tile is decoded that is larger than stated, or by a decoder that damaged bytes can crash."""
+    for page in {id(level.keyframe): level.keyframe for level in series.levels}.values():
+        if page.compression not in BOUNDED or page.compression in LIBTIFF:
+            raise ValueError(f"it is compressed by method {int(page.compression)}")
+        if math.prod(page.chunks) > 3 * MOST_TILE_PX:
+            raise ValueError(f"it is cut into tiles of {page.chunks}")
+        page.decode = partial(_decode_bounded, page, page.decode)
+
+
+def _decode_bounded(page: Any, decode: Callable[..., Any], data: bytes, index: int, **options: Any) -> Any:
+    held = pixels_told_by(page.compression, (options.get("jpegheader") or b"") + data)
+    if held is not None and held > math.prod(page.chunks):
+        raise ValueError(f"a tile holds {held:,} px where {page.chunks} belong")
+    return decode(data, index, **options)
 
 
 def open_with_tiffslide(path: Path) -> TiffSlideSlide:
@@ -105,11 +130,13 @@ def open_with_tiffslide(path: Path) -> TiffSlideSlide:
         level = reader.zarr_group["0"]
         if level.dtype != np.uint8 or level.ndim != 3 or level.shape[2] < 3:
             raise _refused(f"{level.shape} of {level.dtype}: 8-bit RGB is what can be read")
-        return TiffSlideSlide(path, reader, file)
+        slide = TiffSlideSlide(path, reader, file)
+        must_be_held(slide.frame.shape_px0, [path], path.name)
+        return slide
     except TIFF_FAULTS as error:
         file.close()
         raise _refused(str(error) or type(error).__name__) from error
-    except UnknownFormatError:
+    except SlideError:
         file.close()
         raise
 
