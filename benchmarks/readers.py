@@ -135,16 +135,9 @@ def cases(quarter: Path, odd: Path | None, corners: list[Corner]) -> list[Case]:
     ]
 
 
-def forget() -> None:
-    """Empty the cache of decoded tiles, which outlives a slide."""
-    limit, TILES.limit_bytes = TILES.limit_bytes, 0
-    TILES.get("nothing", lambda: np.empty(0, np.uint8))
-    TILES.limit_bytes = limit
-
-
 def seconds(case: Case, reader: type[Reader]) -> float:
     """Processor seconds per piece, from a freshly opened slide; opening counts only for metadata."""
-    forget()
+    TILES.clear()  # it outlives a slide
     start = time.process_time()
     opened = reader(case.path)
     if case.name != "metadata":
@@ -177,7 +170,7 @@ def two_threads(path: Path, corners: list[Corner], rounds: int) -> tuple[float, 
     for _ in range(rounds):
         figures = []
         for threads in (1, 2):
-            forget()
+            TILES.clear()
             reader = Ours(path)
             region(reader, corners[0], 2.0)
             with ThreadPoolExecutor(threads) as pool:

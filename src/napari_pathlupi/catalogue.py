@@ -7,6 +7,7 @@ its folder and imports nothing; looking a name up imports that one file; a miss 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,8 +38,8 @@ class Room(Mapping[str, Any]):
         spec = find_spec(self.package)
         if spec is None or spec.submodule_search_locations is None:  # a broken installation
             raise NotFoundError(f"the folder {self.package} is missing: install napari-pathlupi again.")
-        files = {file.stem for folder in spec.submodule_search_locations for file in Path(folder).glob("*.py")}
-        return iter(sorted(name.replace("_", "-") for name in files if not name.startswith("_")))
+        folders = tuple(map(Path, spec.submodule_search_locations))
+        return iter(_names(folders, tuple(folder.stat().st_mtime_ns for folder in folders)))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -53,6 +54,12 @@ class Room(Mapping[str, Any]):
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise NotFoundError(f"no {self.noun} is called {name!r}: {hint}known: {', '.join(names)}.")
         return getattr(import_module(f"{self.package}.{name.replace('-', '_')}"), self.attribute)
+
+
+@cache
+def _names(folders: tuple[Path, ...], changed_ns: tuple[int, ...]) -> list[str]:
+    files = {file.stem for folder in folders for file in folder.glob("*.py")}
+    return sorted(name.replace("_", "-") for name in files if not name.startswith("_"))
 
 
 formats = Room("napari_pathlupi.slides", "FORMAT", "slide format")

@@ -41,6 +41,12 @@ class TileCache:
                 self._bytes -= self._tiles.popitem(last=False)[1].nbytes
         return tile
 
+    def clear(self) -> None:
+        """Forget every tile."""
+        with self._lock:
+            self._tiles.clear()
+            self._bytes = 0
+
 
 TILES = TileCache(512 * 1024 * 1024)
 """The one cache of this process: 512 MiB, about 2,700 tiles of 256 px (our choice)."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.slides._memory import MEMORY
+
 if TYPE_CHECKING:
     import dask.array as da
 
@@ -94,7 +96,7 @@ class OctaveView:
         share = -(-count // min(PAINTERS, count)) * band_px
         starts = range(first * band_px, self.rows[1], share)
         bounds = [(max(start, self.rows[0]), min(start + share, self.rows[1])) for start in starts]
-        picture = np.empty(self.shape, np.uint8)
+        picture = MEMORY.empty(self.shape)
 
         def read(bound: tuple[int, int]) -> None:
             rows = slice(bound[0] - self.rows[0], bound[1] - self.rows[0])

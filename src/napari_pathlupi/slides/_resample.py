@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
+from napari_pathlupi.slides._memory import MEMORY
+
 Picture = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]
@@ -64,7 +66,7 @@ def resample_area(
     aligned = all(abs(s) < 1e-4 for s in start) and all(abs(s - 1) < 1e-6 for s in steps)
     if aligned:
         return np.ascontiguousarray(picture[: shape_px[0], : shape_px[1]])
-    answer = np.empty((*shape_px, 3), np.uint8)
+    answer = MEMORY.empty((*shape_px, 3))
     for top, left in itertools.product(range(0, shape_px[0], CHUNK_PX), range(0, shape_px[1], CHUNK_PX)):
         chunk = answer[top : top + CHUNK_PX, left : left + CHUNK_PX]
         corner = start[0] + top * steps[0], start[1] + left * steps[1]

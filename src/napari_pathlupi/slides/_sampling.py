@@ -3,8 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from napari_pathlupi.slides._memory import MEMORY
 from napari_pathlupi.slides._resample import Picture, resample_area
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def sample(slide: "Slide", origin_px0: Pair, shape_px: tuple[int, int], scale: P
     if all(abs(s - n) < 1e-4 and abs(step - 1) < 1e-6 for s, n, step in zip(start, nearest, steps, strict=True)):
         return slide.read_level(level, nearest, shape_px, halvings)
     rows = max(1, int(RESAMPLED_PIXELS / (steps[0] * steps[1] * max(1, shape_px[1]))))
-    answer = np.empty((*shape_px, 3), np.uint8)
+    answer = MEMORY.empty((*shape_px, 3))
     for top in range(0, shape_px[0], rows):
         band = answer[top : top + rows]
         corner = start[0] + top * steps[0], start[1]

@@ -201,10 +201,10 @@ def fingerprint_from(size: int, read: Callable[[Sequence[tuple[int, int]]], Iter
     """Return what `fingerprint_of` does, of bytes that are read by (start, count), all places at once."""
     piece, pieces = 16 * 1024, 64
     starts = [max(0, size - piece) * index // (pieces - 1) for index in range(pieces)]
-    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+    digest = hashlib.sha256(str(size).encode())  # processors have instructions for it
     for data in read([(start, min(piece, size - start)) for start in starts]):
         digest.update(data)
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import simplejpeg
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import reduce_by_halving
 from napari_pathlupi.slides._lzw import LIBTIFF, Strip
+from napari_pathlupi.slides._memory import MEMORY
 from napari_pathlupi.slides._slide import WHITE, Picture
 from napari_pathlupi.slides._ycbcr import rgb_of
 
@@ -31,6 +32,8 @@ MOST_TILE_PX = 1 << 27
 """Pixels of the largest tile or strip that is decoded: 400 MB (our choice)."""
 SHARED = 0.01
 """Share of a page's tiles that have the same length when it is a glass tile's (our choice): of tissue, few agree."""
+LONGEST_SHARED = 1 << 18
+"""Bytes of the longest tile that may be a glass tile (our choice)."""
 DCT_HALVINGS = 3
 """libjpeg decodes at 1/2, 1/4 and 1/8 in the DCT domain."""
 MISSING = -1
@@ -154,10 +157,12 @@ class TiledPage:
         """Return a tile, its sides divided by ``2 ** halvings``; ValueError when it is of another size."""
         if self.jpeg_head is not None:
             stream = self.jpeg_head + data[2:]
-            self._must_fit(simplejpeg.decode_jpeg_header(stream)[:2], row)
-            height, width = self.tile_px[0] >> halvings, self.tile_px[1] >> halvings
-            picture: Picture = simplejpeg.decode_jpeg(stream, "RGB", min_height=height, min_width=width, min_factor=1)
-            if picture.shape[:2] == (height, width):
+            shape = simplejpeg.decode_jpeg_header(stream)[:2]
+            self._must_fit(shape, row)
+            if shape == self.tile_px and not any(side % 2**halvings for side in shape):
+                height, width = shape[0] >> halvings, shape[1] >> halvings
+                place = MEMORY.empty((height, width, 3))
+                picture: Picture = simplejpeg.decode_jpeg(stream, "RGB", False, False, height, width, 1, place)
                 return picture
         elif self.whole_jpeg:
             self._must_fit(simplejpeg.decode_jpeg_header(data)[:2], row)
@@ -175,8 +180,9 @@ class TiledPage:
         self._must_fit(pixels.shape[:2], row)
         if self.compression == APERIO_YCBCR:
             pixels = rgb_of(pixels)
-        tile = np.full((*self.tile_px, 3), WHITE, np.uint8)
+        tile = MEMORY.empty((*self.tile_px, 3))
         tile[: pixels.shape[0]] = pixels  # a last strip is shorter; grey is repeated
+        tile[pixels.shape[0] :] = WHITE
         return tile
 
 
@@ -198,8 +204,8 @@ def _as_places(places: Any) -> Places:
 
 
 def _frequent(counts: Places) -> frozenset[int]:
-    lengths, times = np.unique(counts[counts > 0], return_counts=True)
-    return frozenset(lengths[times > max(1.0, SHARED * counts.size)].tolist())
+    times = np.bincount(np.clip(counts, 0, LONGEST_SHARED + 1))[1 : LONGEST_SHARED + 1]
+    return frozenset((np.flatnonzero(times > max(1.0, SHARED * counts.size)) + 1).tolist())
 
 
 def _rows_of(start: int, height: int, row_bytes: int) -> tuple[tuple[int, int], Places, Places]:

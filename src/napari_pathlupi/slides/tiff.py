@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import tifffile
 
 from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
@@ -18,6 +17,7 @@ from napari_pathlupi.slides._bands import halved_in_bands
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
 from napari_pathlupi.slides._hatch import StandIn, hatch, white
+from napari_pathlupi.slides._memory import MEMORY
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._remote import RemoteSource
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide
@@ -83,36 +83,28 @@ class TiffSlide(Slide):
 
     def _assemble(self, level: int, origin: tuple[int, int], shape: tuple[int, int], halvings: int) -> Picture:
         page = self._pages[level]
-        picture = np.full((*shape, 3), WHITE, np.uint8)
-        cells, first_cell = [], []
-        for start, count, tile, whole in zip(origin, shape, page.tile_px, page.shape_px, strict=True):
-            first, last = max(start, 0), min(start + count, whole >> halvings)
-            side = tile >> halvings
-            cells.append(slice(first // side, -(-last // side)) if last > first else slice(0))
-            first_cell.append(cells[-1].start or 0)
-        for row, column in (np.argwhere(page.counts[tuple(cells)]) + first_cell).tolist():  # a sparse file leaves 0
-            try:
-                tile_picture = self._tile(level, row, column, halvings)
-            except _DamagedTile:
-                if self._stand_in is None:
-                    raise
-                corner = row * page.tile_px[0], column * page.tile_px[1]
-                tile_picture = self._stand_in(corner, page.tile_px, halvings)
-            self._place(picture, origin, tile_picture, (row, column), level, halvings)
+        picture = MEMORY.empty((*shape, 3))
+        rows, columns = (
+            _cells(*axis, halvings) for axis in zip(origin, shape, page.tile_px, page.shape_px, strict=True)
+        )
+        if not (_cover(rows, shape[0]) and _cover(columns, shape[1])):
+            picture.fill(WHITE)
+        for row, high, source_high in rows:
+            for column, wide, source_wide in columns:
+                if page.counts[row, column]:
+                    picture[high, wide] = self._shown(level, row, column, halvings)[source_high, source_wide]
+                else:  # a sparse file leaves it out
+                    picture[high, wide] = WHITE
         return picture
 
-    def _place(
-        self, picture: Picture, origin: tuple[int, int], tile: Picture, cell: tuple[int, int], level: int, halvings: int
-    ) -> None:
-        page = self._pages[level]
-        target, source = [], []
-        for axis in range(2):
-            corner = cell[axis] * (page.tile_px[axis] >> halvings)
-            low = max(corner, origin[axis])
-            high = min(corner + tile.shape[axis], origin[axis] + picture.shape[axis], page.shape_px[axis] >> halvings)
-            target.append(slice(low - origin[axis], max(low, high) - origin[axis]))
-            source.append(slice(low - corner, max(low, high) - corner))
-        picture[tuple(target)] = tile[tuple(source)]
+    def _shown(self, level: int, row: int, column: int, halvings: int) -> Picture:
+        try:
+            return self._tile(level, row, column, halvings)
+        except _DamagedTile:
+            if self._stand_in is None:
+                raise
+            tile_px = self._pages[level].tile_px
+            return self._stand_in((row * tile_px[0], column * tile_px[1]), tile_px, halvings)
 
     def _tile(self, level: int, row: int, column: int, halvings: int) -> Picture:
         page = self._pages[level]
@@ -148,6 +140,23 @@ class TiffSlide(Slide):
 
     def close(self) -> None:
         self._source.close()
+
+
+Cells = list[tuple[int, slice, slice]]
+"""Along one axis, the number of each cell, where it goes in the picture, and which part of it."""
+
+
+def _cells(start: int, count: int, tile: int, whole: int, halvings: int) -> Cells:
+    side, first, last = tile >> halvings, max(start, 0), min(start + count, whole >> halvings)
+    cells = []
+    for number in range(first // side, -(-last // side)) if last > first else ():
+        low, high = max(number * side, first), min((number + 1) * side, last)
+        cells.append((number, slice(low - start, high - start), slice(low - number * side, high - number * side)))
+    return cells
+
+
+def _cover(cells: Cells, count: int) -> bool:
+    return bool(cells) and cells[0][1].start == 0 and cells[-1][1].stop == count
 
 
 LIKE_ASPECT = 0.02

@@ -1,0 +1,107 @@
+"""Memory for pictures that is used again.
+
+The system hands out memory in pages and clears each when it is first touched: for a tile that takes nearly as long as
+decoding it. So tiles lie in slabs, whose places are taken again once a tile is gone, and some empty slabs are kept.
+"""
+
+import math
+import threading
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+SLAB_BYTES = 8 * 1024**2
+"""What is taken from the system at once (our choice): from 4 MiB on NumPy asks Linux for huge pages."""
+SMALLEST_BYTES, LARGEST_BYTES = 8 * 1024, 2 * 1024**2
+"""Smaller pictures lie elsewhere, larger ones have a slab of their own (our choice)."""
+GRAIN_BYTES = 1024**2
+"""Slabs of one picture are whole multiples of this, so that they suit others, too (our choice)."""
+IDLE_BYTES = 64 * 1024**2
+"""Slabs that are kept although nothing lies in them; larger ones are not kept (our choice)."""
+
+
+class _Slab:
+    """A piece of memory, cut into places of one size."""
+
+    __slots__ = ("address", "free", "memory", "places", "size")
+
+    def __init__(self, count: int) -> None:
+        self.memory = np.empty(count, np.uint8)
+        self.address = self.memory.ctypes.data
+
+    def cut(self, size: int) -> None:
+        self.size, self.places = size, self.memory.nbytes // size
+        self.free = [self.address + index * size for index in range(self.places)]
+
+
+Returned = deque[tuple[_Slab, int]]
+
+
+class _Place:
+    """Where one picture lies: once nobody holds the picture or a view of it any more, the place is free again."""
+
+    __slots__ = ("__array_interface__", "_returned", "_slab")
+    __array_interface__: dict[str, Any]
+
+    def __init__(self, slab: _Slab, address: int, shape: tuple[int, ...], returned: Returned) -> None:
+        self._slab, self._returned = slab, returned
+        self.__array_interface__ = {"version": 3, "typestr": "|u1", "shape": shape, "data": (address, False)}
+
+    def __del__(self) -> None:  # in any thread, at any moment: so it takes no lock
+        self._returned.append((self._slab, self.__array_interface__["data"][0]))
+
+
+class PictureMemory:
+    """Gives places for pictures; safe from several threads."""
+
+    def __init__(self) -> None:
+        self._with_room: dict[int, list[_Slab]] = {}
+        self._idle: list[_Slab] = []
+        self._returned: Returned = deque()
+        self._lock = threading.Lock()
+
+    def empty(self, shape: tuple[int, ...]) -> Picture:
+        """Return an array of bytes, as `numpy.empty` does."""
+        count = math.prod(shape)
+        if count < SMALLEST_BYTES:
+            return np.empty(shape, np.uint8)
+        lone = count > LARGEST_BYTES
+        size = -(-count // GRAIN_BYTES) * GRAIN_BYTES if lone else -(-count // 64) * 64
+        with self._lock:
+            self._take_back()
+            slabs = self._with_room.setdefault(size, [])
+            if not slabs:
+                slabs.append(self._slab(size if lone else SLAB_BYTES))
+                slabs[-1].cut(size)
+            slab = slabs[-1]
+            address = slab.free.pop()
+            if not slab.free:
+                slabs.pop()
+        return np.asarray(_Place(slab, address, shape, self._returned))
+
+    def _slab(self, count: int) -> _Slab:
+        for index, slab in enumerate(self._idle):
+            if slab.memory.nbytes == count:
+                return self._idle.pop(index)
+        return _Slab(count)
+
+    def _take_back(self) -> None:
+        while self._returned:
+            slab, address = self._returned.popleft()
+            slab.free.append(address)
+            slabs = self._with_room.setdefault(slab.size, [])
+            if len(slab.free) == 1:
+                slabs.append(slab)
+            if len(slab.free) == slab.places:
+                slabs.remove(slab)
+                self._idle.append(slab)
+        while sum(slab.memory.nbytes for slab in self._idle) > IDLE_BYTES:
+            del self._idle[0]
+
+
+MEMORY = PictureMemory()
+"""The one memory of this process."""
