@@ -113,6 +113,13 @@ def test_other_peoples_readers_never_walk_through_a_size_that_the_file_cannot_ho
     assert time.process_time() - started < 2
 
 
+def test_a_tile_for_which_openslide_would_end_the_process_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("openslide", exc_type=ImportError)
+    path = _retagged(_jpeg(tmp_path / "huge.zvi"), TileWidth=1_493_172_288)
+    with pytest.raises(SlideError, match=r"huge\.zvi is cut into tiles of 1,493,172,288 × 64 px"):
+        open_slide(path)
+
+
 def test_a_folder_never_holds_more_than_its_files(tmp_path: Path) -> None:
     folder = write_ome_zarr(tmp_path / "absurd.zarr", [addresses((256, 256))])
     document = folder / "0" / ".zarray"

@@ -21,6 +21,7 @@ from napari_pathlupi.slides._foreign import (
 )
 from napari_pathlupi.slides._slide import Format, Picture, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED
+from napari_pathlupi.slides._tiff_tiles import MOST_TILE_PX
 
 SEVERAL_FILES = frozenset({".mrxs", ".vms", ".vmu"})
 """Formats whose named file only points to those with the pixels."""
@@ -52,6 +53,7 @@ class OpenSlideSlide(TiledSlide):
             shapes = [(height, width) for width, height in handle.level_dimensions]
             self._steps = tuple(handle.level_downsamples)
             must_be_held(shapes[0], _files_of(path), path.name)
+            _must_have_small_tiles(self.properties, len(shapes), path.name)
         frame = SlideFrame(shapes[0], _mpp(self.properties), _bounds(self.properties))
         vendor = f"{self.properties.get('openslide.vendor', 'unknown')} (through OpenSlide)"
         tiles = [(VIRTUAL_TILE_PX, VIRTUAL_TILE_PX)] * len(shapes)
@@ -114,6 +116,16 @@ def _handle(file: Path) -> Any:
         raise UnknownFormatError(f"OpenSlide does not know what {file.name} is") from error
     except (library.OpenSlideError, OSError) as error:
         raise SlideError(f"OpenSlide cannot open {file.name} ({words_of(error)})") from error
+
+
+def _must_have_small_tiles(properties: Mapping[str, str], levels: int, name: str) -> None:
+    """OpenSlide ends the process when it finds no memory for a tile."""
+    for level in range(levels):
+        height, width = (
+            int(properties.get(f"openslide.level[{level}].tile-{side}", 0)) for side in ("height", "width")
+        )
+        if height * width > MOST_TILE_PX:
+            raise SlideError(f"{name} is cut into tiles of {width:,} × {height:,} px, too large to decode at once")
 
 
 def _files_of(path: Path) -> Iterator[Path]:
