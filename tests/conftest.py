@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -15,6 +16,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real test data (set PATHLUPI_TEST_DATA; not at {folder})")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scales that a test states are not remembered for anybody else."""
+    monkeypatch.setenv("PATHLUPI_CONFIG", str(tmp_path_factory.getbasetemp() / f"config-{uuid4().hex}"))
 
 
 @pytest.fixture(scope="session")

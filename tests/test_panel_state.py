@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from napari_pathlupi.core.progress import Progress
-from napari_pathlupi.panel_state import Extent, Facts, Phase, duration, progress_words, resolve
+from napari_pathlupi.panel_state import Extent, Facts, Phase, advice_on_loading, duration, progress_words, resolve
 
 READY = Facts(slide="case-017.svs", model="Demo model", plan="8,412 tiles of 512 px at 0.5 µm/px · CUDA")
 
@@ -61,6 +61,14 @@ def test_how_the_last_run_ended_is_said_until_something_is_in_the_way() -> None:
     assert resolve(ended).sentence.startswith("Stopped at 63 %")
     assert resolve(ended).can_predict
     assert "how large a pixel" in resolve(replace(ended, mpp_known=False)).sentence
+
+
+def test_loading_in_the_background_is_spoken_of_with_a_slide_and_until_it_is_hidden() -> None:
+    assert advice_on_loading(False, on=False, offered=True) is None
+    assert advice_on_loading(True, on=False, offered=False) is None
+    off, on = (advice_on_loading(True, on=on, offered=True) for on in (False, True))
+    assert off is not None and [hint.action for hint in off.hints] == ["background:on", "background:hide"]
+    assert on is not None and [hint.action for hint in on.hints] == ["background:off", "background:hide"]
 
 
 def test_before_the_first_tile_there_is_no_speed() -> None:

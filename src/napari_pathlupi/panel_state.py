@@ -31,7 +31,8 @@ class Hint:
     text
         Words to click.
     action
-        What it does: "mpp:0.5", "mpp:" (ask for a number), "reopen".
+        What it does: "mpp:0.5", "mpp:" (ask for a number), "reopen"; "background:on", "background:off" or
+        "background:hide".
     """
 
     text: str
@@ -100,6 +101,39 @@ class PanelState:
     sentence: str
     warning: bool = False
     hints: tuple[Hint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something that a person may want to change, and what to click for it."""
+
+    sentence: str
+    hints: tuple[Hint, ...]
+
+
+def advice_on_loading(slide_open: bool, on: bool, offered: bool) -> Advice | None:
+    """Return what to say of napari's loading in the background; None for nothing.
+
+    Parameters
+    ----------
+    slide_open
+        Whether there is a slide to paint.
+    on
+        Whether napari loads in the background now.
+    offered
+        Whether the person wants to hear of it.
+    """
+    if not slide_open or not offered:
+        return None
+    hide = Hint("Hide", "background:hide")
+    if on:
+        words = "Tiles load in the background: where they are not there yet, the picture is coarse for a moment."
+        return Advice(words, (Hint("Turn off", "background:off"), hide))
+    words = (
+        "Painting waits for the file. Loading tiles in the background keeps the window moving "
+        "(a setting of napari, for all its images)."
+    )
+    return Advice(words, (Hint("Turn on", "background:on"), hide))
 
 
 def resolve(facts: Facts) -> PanelState:

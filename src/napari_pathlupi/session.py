@@ -206,6 +206,10 @@ class Session:
             self.job.cancel.set()
             self._set(phase=Phase.CANCELLING)
 
+    def say(self, words: str) -> None:
+        """Say this until something is changed."""
+        self._set(notice=words)
+
     def ended(self, outcome: Prediction | PathlupiError) -> None:
         """Take the end of the prediction at hand: a result, or why there is none."""
         if self.job is None:

@@ -59,7 +59,7 @@ def test_a_run_has_one_map_however_many_panels_were_closed(window: Any, small_sl
     assert window.kinds() == ["slide", "tissue", "subtypes", "attention"]
 
 
-def test_opened_again_it_has_the_runs(window: Any, small_slide: Path, close: Any) -> None:
+def test_opened_again_it_has_the_runs_and_the_model(window: Any, small_slide: Path, close: Any) -> None:
     window.ready(small_slide)
     window.predict()
     close()
@@ -67,6 +67,8 @@ def test_opened_again_it_has_the_runs(window: Any, small_slide: Path, close: Any
     assert again.runs.table.rowCount() == 1
     assert again.run is again.session.runs[0]
     assert not again.folds["Answer"].isHidden()
+    assert again.model_row.choice.currentText() == again.models.bundle.card.title
+    assert again.models.bundle is again.session.check().bundle  # the model that was added from a folder
 
 
 def test_a_run_goes_on_and_its_map_grows_while_the_panel_is_closed(

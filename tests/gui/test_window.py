@@ -173,6 +173,14 @@ def test_high_attention_is_outlined_from_the_lower_end_of_the_percentiles_on(win
     area_px0 = chosen.sum() * np.prod(prediction.grid.side_px0)
     assert sum(region.geometry.area for region in drawn) == pytest.approx(area_px0, rel=0.2)  # holes and the edge
     window.until(lambda: panel.regions.table.rowCount() == len(drawn))
+    panel.regions.from_threshold.click()
+    again = panel.canvas.outlines(panel.slide)  # in the place of the first
+    assert [region.geometry for region in again] == [region.geometry for region in drawn]
+    regions.data = [regions.data[0] + 1, *regions.data[1:]]
+    panel.map.range.setValue((0.9, 1.0))
+    panel.regions.from_threshold.click()
+    assert any(np.array_equal(corners, regions.data[0]) for corners in regions.data)
+    regions.selected_data = set(range(len(regions.data)))
     regions.remove_selected()
     assert panel.canvas.outlines(panel.slide) == []
 

@@ -11,8 +11,10 @@ from napari.layers import Image, Layer
 from addressed import addresses
 from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.slides import open_slide
 from napari_pathlupi.widgets import _reader
 from napari_pathlupi.widgets._reader import NOTHING, get_reader, read
+from napari_pathlupi.workflows.scale import config_folder, remember_mpp
 
 WITHOUT_TORCH = """
 import sys
@@ -33,7 +35,8 @@ def flat(folder: Path, name: str, side: int = 64) -> str:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     sentences: list[str] = []
-    monkeypatch.setattr("napari.utils.notifications.show_error", sentences.append)
+    for show in ("show_error", "show_info"):
+        monkeypatch.setattr(f"napari.utils.notifications.{show}", sentences.append)
     return sentences
 
 
@@ -99,7 +102,6 @@ def test_a_tiled_tiff_that_no_slide_reader_takes_is_left_to_others(
     shape: tuple[int, ...], options: dict[str, Any], tmp_path: Path
 ) -> None:
     from napari_pathlupi.errors import SlideError
-    from napari_pathlupi.slides import open_slide
 
     path = tmp_path / "stack.tif"
     dtype = options.pop("dtype", np.uint8)
@@ -144,8 +146,6 @@ def test_real_slides_are_claimed(shared_data: Path) -> None:
 
 
 def test_a_stated_scale_says_who_stated_it(addressed_slide: Path) -> None:
-    from napari_pathlupi.slides import open_slide
-
     assert open_slide(addressed_slide, mpp=0.5).frame.mpp == Mpp(0.5, 0.5, "stated by the user")
 
 
@@ -156,3 +156,28 @@ def test_a_folder_or_an_ending_of_many_meanings_is_claimed_only_when_it_opens_as
     (tmp_path / "confocal.czi").write_bytes(b"ZISRAWFILE")
     assert all(get_reader(str(path)) is not None for path in (zarr, series[0], series[0].parent))
     assert all(get_reader(str(path)) is None for path in (tmp_path, tmp_path / "ct.dcm", tmp_path / "confocal.czi"))
+    for folder in (zarr, series[0].parent):  # as napari does with a folder that is dropped on it
+        read_it = get_reader(str(folder))
+        assert read_it is not None
+        ((octaves, _, _),) = read_it([str(folder)])
+        assert (np.asarray(octaves[0]) == addresses((90, 80))).all()
+
+
+def test_a_scale_that_was_stated_earlier_is_used_where_the_file_has_none(tmp_path: Path, said: list[str]) -> None:
+    path = flat(tmp_path, "flat.tif")
+    remember_mpp(open_slide(path).fingerprint, 0.4)
+    ((_, options, _),) = read(path)
+    assert options["scale"] == (0.4, 0.4)
+    (config_folder() / "stated-scales.json").write_text("{")
+    ((_, options, _),) = read(path)
+    assert options["scale"] == (1.0, 1.0)
+    assert len(said) == 1 and "cannot be read" in said[0]
+
+
+def test_what_the_file_says_is_used_and_that_something_else_was_stated_is_told(
+    addressed_slide: Path, said: list[str]
+) -> None:
+    remember_mpp(open_slide(addressed_slide).fingerprint, 0.4)
+    ((_, options, _),) = read(str(addressed_slide))
+    assert options["scale"] == (0.25, 0.25)
+    assert len(said) == 1 and "earlier you stated 0.4" in said[0]

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QFileDialog, QLabel, QM
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.panel_state import Extent
 from napari_pathlupi.slides import Slide
-from napari_pathlupi.widgets._parts import button, choice, column, row, sentence, small, title
+from napari_pathlupi.widgets._parts import button, choice, column, menu_button, row, sentence, small, title
 
 
 class SlideRow(QWidget):
@@ -18,7 +18,7 @@ class SlideRow(QWidget):
     chosen = Signal(int)
     """Index into the names."""
     files_chosen = Signal(list)
-    """Names of files to open."""
+    """Names of files or folders to open."""
     mpp_stated = Signal(float)
 
     def __init__(self) -> None:
@@ -32,9 +32,16 @@ class SlideRow(QWidget):
         self._editor = QWidget()
         column(row(self.mpp, self.use), into=self._editor)
         self._folder = ""
-        opener = button("Open…", self._ask_for_files, "Open slides lazily, whatever their size")
+        entries = {
+            "Slide file…": self._ask_for_files,
+            "Slide folder… (OME-Zarr, DICOM)": self._ask_for_folder,
+        }
+        self.opener = menu_button("Open", entries, "Open slides lazily, whatever their size")
         column(
-            row(title("Slide"), self.choice, opener), row(title(""), self.scale, self.change), self._editor, into=self
+            row(title("Slide"), self.choice, self.opener),
+            row(title(""), self.scale, self.change),
+            self._editor,
+            into=self,
         )
         self._editor.hide()
 
@@ -62,6 +69,10 @@ class SlideRow(QWidget):
 
     def _ask_for_files(self) -> None:
         self.files_chosen.emit(QFileDialog.getOpenFileNames(self, "Open slides", self._folder)[0])
+
+    def _ask_for_folder(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Open the folder of a slide", self._folder):
+            self.files_chosen.emit([folder])
 
     def _state(self) -> None:
         self._editor.hide()

@@ -1,14 +1,16 @@
 """Small pieces that the sections of the panel are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -16,6 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 from superqt import QElidingLabel
+
+from napari_pathlupi.panel_state import Hint
 
 GREY = "#8a8a8a"
 _TAKES_ROOM = (QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
@@ -82,6 +86,17 @@ def button(words: str, call: Callable[[], object], tip: str = "") -> QPushButton
     return made
 
 
+def menu_button(words: str, calls: Mapping[str, Callable[[], object]], tip: str = "") -> QPushButton:
+    """Return a button that offers several things to do."""
+    made = QPushButton(words)
+    made.setToolTip(tip)
+    menu = QMenu(made)
+    for entry, call in calls.items():
+        menu.addAction(entry).triggered.connect(lambda _, call=call: call())
+    made.setMenu(menu)
+    return made
+
+
 def choice(call: Callable[[int], object]) -> QComboBox:
     """Return a drop-down that shortens its entries rather than widen the panel; a person's choice calls back."""
     made = QComboBox()
@@ -107,6 +122,28 @@ class Fold(QWidget):
 
     def _point(self, unfolded: bool) -> None:
         self.heading.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
+
+
+class Hints(QWidget):
+    """Things to click that help, side by side."""
+
+    taken = Signal(str)
+    """The action of a `napari_pathlupi.panel_state.Hint`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layout = _fill(QHBoxLayout(self), (), 0)
+        self._shown: tuple[Hint, ...] = ()
+
+    def show_hints(self, hints: Sequence[Hint]) -> None:
+        """Show these, none to show nothing."""
+        self.setVisible(bool(hints))
+        if tuple(hints) == self._shown:
+            return
+        self._shown = tuple(hints)
+        empty(self._layout)
+        for hint in hints:
+            self._layout.addWidget(button(hint.text, partial(self.taken.emit, hint.action)))
 
 
 def empty(layout: QLayout) -> None:

@@ -1,13 +1,11 @@
 """The button, the line below it, the progress and its Cancel."""
 
-from functools import partial
-
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import QProgressBar, QPushButton, QWidget
 
 from napari_pathlupi.panel_state import Facts, PanelState, Phase
-from napari_pathlupi.widgets._parts import button, column, empty, row, sentence, warn
+from napari_pathlupi.widgets._parts import Hints, button, column, row, sentence, warn
 
 SHORTCUT = "Ctrl+Shift+Return"
 """Ctrl+Shift+P is napari's own, for its command palette."""
@@ -31,10 +29,10 @@ class PredictRow(QWidget):
         self.bar = QProgressBar(maximum=1000, textVisible=False)
         self.bar.setFixedHeight(12)
         self.cancel = button("Cancel", self.cancel_asked.emit, "Stops after the batch at hand; what was read is kept")
-        self._progress, self._hints = QWidget(), QHBoxLayout()
+        self._progress, self.hints = QWidget(), Hints()
+        self.hints.taken.connect(self.hint_taken)
         column(row(self.bar, self.cancel), into=self._progress)
-        column(self.predict, self._progress, self.sentence, self._hints, into=self)
-        self._hints.setContentsMargins(0, 0, 0, 0)
+        column(self.predict, self._progress, self.sentence, self.hints, into=self)
 
     def show_state(self, state: PanelState, facts: Facts) -> None:
         """Show what can be done and the sentence for it."""
@@ -47,12 +45,4 @@ class PredictRow(QWidget):
         self.bar.setValue(round(1000 * facts.progress.fraction) if facts.progress else 0)
         self.sentence.setText(state.sentence)
         warn(self.sentence, state.warning)
-        self._show_hints(state)
-
-    def _show_hints(self, state: PanelState) -> None:
-        shown = [self._hints.itemAt(i).widget().text() for i in range(self._hints.count())]
-        if shown == [hint.text for hint in state.hints]:
-            return
-        empty(self._hints)
-        for hint in state.hints:
-            self._hints.addWidget(button(hint.text, partial(self.hint_taken.emit, hint.action)))
+        self.hints.show_hints(state.hints)

@@ -29,20 +29,37 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], Lay
 
 
 def read(path: str | Sequence[str]) -> Layers:
-    """Return one lazy layer per slide; what cannot be opened is told in a notification and gives no layer."""
-    from napari.utils.notifications import show_error
+    """Return one lazy layer per slide, at the scale that was stated of it where the file has none.
+
+    What cannot be opened is told in a notification and gives no layer.
+    """
+    from napari.utils.notifications import show_error, show_info
 
     from napari_pathlupi.errors import PathlupiError
     from napari_pathlupi.layers import slide_layer
-    from napari_pathlupi.slides import open_slide
 
     opened: Layers = []
     for one in [path] if isinstance(path, str) else path:
         try:
-            opened.append(slide_layer(open_slide(one)))
+            slide, note = _open(one)
+            opened.append(slide_layer(slide))
+            if note:
+                show_info(note)
         except PathlupiError as error:
             show_error(str(error))
     return opened or NOTHING
+
+
+def _open(path: str) -> tuple[Any, str]:
+    """The slide and a sentence about its scale or ""; scales that cannot be recalled keep no slide closed."""
+    from napari_pathlupi.errors import SettingsError
+    from napari_pathlupi.slides import open_slide
+    from napari_pathlupi.workflows.scale import open_at_scale
+
+    try:
+        return open_at_scale(path)
+    except SettingsError as error:
+        return open_slide(path), str(error)
 
 
 def _is_ours(path: Path) -> bool:

@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QScrollArea, QWidget
 
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.widgets._answer import AnswerView
+from napari_pathlupi.widgets._background import BackgroundRow
 from napari_pathlupi.widgets._choices import ExtentRow, ModelRow, SlideRow
 from napari_pathlupi.widgets._map import MapView
 from napari_pathlupi.widgets._parts import Fold, column, sentence
@@ -18,12 +19,13 @@ class Sections(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.slide_row, self.model_row, self.extent_row = SlideRow(), ModelRow(), ExtentRow()
+        self.background = BackgroundRow()
         self.predict_row, self.answer, self.map = PredictRow(), AnswerView(), MapView()
         self.regions, self.runs = RegionsView(), RunsView()
         views = {"Answer": self.answer, "Map": self.map, "Regions": self.regions, "Runs": self.runs}
         self.folds = {words: Fold(words, view) for words, view in views.items()}
         inner = QWidget()
-        rows = self.slide_row, self.model_row, self.extent_row, self.predict_row
+        rows = self.slide_row, self.background, self.model_row, self.extent_row, self.predict_row
         column(*rows, *self.folds.values(), into=inner, margin=6).addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from napari.settings import get_plugin_settings
+from napari.settings import get_plugin_settings, get_settings
 
 from napari_pathlupi.workflows.predict import PredictConfig
 
@@ -26,6 +26,31 @@ def predict_config() -> PredictConfig:
 def prediction_events() -> Any:
     """Return the emitter that says when `predict_config` has changed."""
     return _page().prediction.events
+
+
+def loads_in_background() -> bool:
+    """Return whether napari loads what it paints in the background."""
+    return bool(get_settings().experimental.async_)
+
+
+def load_in_background(on: bool) -> None:
+    """Have napari load in the background from now on, or not; it remembers."""
+    get_settings().experimental.async_ = on
+
+
+def background_events() -> tuple[Any, Any]:
+    """Return the emitters that say when napari's loading, or what is said of it, has changed."""
+    return get_settings().experimental.events.async_, _page().viewer.events
+
+
+def offers_background() -> bool:
+    """Return whether the panel speaks of loading in the background."""
+    return bool(_page().viewer.offer_background)
+
+
+def stop_offering_background() -> None:
+    """Say nothing of loading in the background from now on."""
+    _page().viewer.offer_background = False
 
 
 def export_folder() -> Path | None:

@@ -7,10 +7,13 @@ from weakref import WeakKeyDictionary, ref
 from qtpy.QtCore import QObject, QTimer
 
 from napari_pathlupi import layers
+from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.runs import Run
 from napari_pathlupi.session import Session
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.widgets._models import Models
 from napari_pathlupi.widgets._viewer import Canvas, facts_of
+from napari_pathlupi.workflows.scale import remember_mpp
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -32,7 +35,7 @@ class Upkeep(QObject):
 
     def __init__(self, viewer: "Viewer", session: Session) -> None:
         super().__init__()
-        self.session = session
+        self.session, self.models = session, Models()
         self.runs: dict[str, Run] = {}
         self._viewer = ref(viewer)
         self._coming: list[tuple[str, str]] = []
@@ -56,11 +59,24 @@ class Upkeep(QObject):
         """Return the latest run on a slide, as far as it is."""
         return next((run for run in reversed(self.runs.values()) if run.fingerprint == fingerprint), None)
 
-    def state_mpp(self, fingerprint: str, mpp: float) -> None:
-        """State µm per pixel of every slide of that content, open now or later."""
-        self.session.stated_mpp[fingerprint] = mpp
+    def state_mpp(self, slide: Slide, mpp: float) -> str:
+        """State µm per pixel of every slide of that content, open now or later.
+
+        Returns
+        -------
+        str
+            Why it cannot be remembered for another day, or "".
+        """
+        self.session.stated_mpp[slide.fingerprint] = mpp
         if (viewer := self._viewer()) is not None:
-            Canvas(viewer).state_mpp(fingerprint, mpp)
+            canvas, before = Canvas(viewer), slide.frame.world_per_px0()
+            canvas.state_mpp(slide.fingerprint, mpp)
+            canvas.stretch_drawn(slide, slide.frame.world_per_px0() / before)
+        try:
+            remember_mpp(slide.fingerprint, mpp)
+        except PathlupiError as error:
+            return f"{mpp:g} µm/px is used, but cannot be remembered: {error}"
+        return ""
 
     def _layer_came(self, event: Any) -> None:
         viewer, slide = self._viewer(), facts_of(event.value).get("slide")

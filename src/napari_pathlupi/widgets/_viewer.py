@@ -30,6 +30,9 @@ _EDGE_PX = 3
 _AWAY = "put_away"
 """Marks a layer that is hidden because another slide is in view."""
 
+_ADDED = "added"
+"""Where a layer for regions keeps what was added last, as it was then."""
+
 _OUTLINES = ("polygon", "rectangle", "ellipse")
 _REGION_COLOUR = (0, 158, 115)
 
@@ -150,6 +153,19 @@ class Canvas:
             layer.scale, layer.units = placed["scale"], placed["units"]
         self.viewer.reset_view()
 
+    def stretch_drawn(self, slide: Slide, factor: npt.NDArray[np.float64]) -> None:
+        """Let what a person drew in layers of their own stay where it lies on a slide whose scale was restated.
+
+        With another slide open nobody knows on which it lies, and it is left as it is (our choice).
+        """
+        if {other.fingerprint for other in self.slides()} != {slide.fingerprint}:
+            return
+        kinds = napari.layers.Shapes, napari.layers.Points, napari.layers.Labels
+        for layer in self.viewer.layers:
+            if isinstance(layer, kinds) and layer.ndim == 2 and not facts_of(layer):
+                layer.translate, layer.scale = np.array(layer.translate) * factor, np.array(layer.scale) * factor
+                layer.units = layers.placement(slide.frame.mpp)["units"]
+
     def draw_regions(self, slide: Slide) -> "Shapes":
         """Return the layer for a person's regions on a slide, made if there is none, ready to draw."""
         layer = self._regions(slide)
@@ -157,8 +173,12 @@ class Canvas:
         return layer
 
     def add_regions(self, slide: Slide, regions: Sequence[AnnotatedRegion]) -> None:
-        """Add regions to the layer for a person's, selected so that Delete takes them back; holes are filled."""
+        """Add regions to the layer for a person's, selected so that Delete takes them back; holes are filled.
+
+        They come in the place of those added before, but for what was changed since.
+        """
         layer = self._regions(slide)
+        _take_back(layer)
         before = len(layer.data)
         rings = [shapely.get_coordinates(shapely.get_exterior_ring(region.geometry)) for region in regions]
         layer.add_polygons([ring[:-1, ::-1] for ring in rings])
@@ -168,6 +188,7 @@ class Canvas:
         layer.features = features
         layer.mode = "select"
         layer.selected_data = set(range(before, len(layer.data)))
+        facts_of(layer)[_ADDED] = [_as_it_is(layer, index) for index in layer.selected_data]
 
     def _regions(self, slide: Slide) -> "Shapes":
         """The layer for a person's regions, chosen, with an outline that can be seen at this zoom."""
@@ -231,6 +252,16 @@ def _put_away(layer: "Layer") -> None:
     if layer.visible:
         layer.visible = False
         facts_of(layer)[_AWAY] = True
+
+
+def _as_it_is(layer: "Shapes", index: int) -> tuple[Any, ...]:
+    return layer.data[index].tolist(), *layer.features.iloc[index]
+
+
+def _take_back(layer: "Shapes") -> None:
+    added = facts_of(layer).pop(_ADDED, [])
+    layer.selected_data = {index for index in range(len(layer.data)) if added and _as_it_is(layer, index) in added}
+    layer.remove_selected()
 
 
 def _outlines(layer: "Shapes", slide: Slide, selected_only: bool) -> Iterator[AnnotatedRegion]:

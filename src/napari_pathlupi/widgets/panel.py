@@ -13,7 +13,6 @@ from napari_pathlupi.panel_state import Extent, Phase, resolve
 from napari_pathlupi.runs import Run, export, export_regions
 from napari_pathlupi.session import Check
 from napari_pathlupi.slides import Slide
-from napari_pathlupi.widgets._models import Models
 from napari_pathlupi.widgets._sections import Sections
 from napari_pathlupi.widgets._settings import predict_config, prediction_events
 from napari_pathlupi.widgets._ties import Ties
@@ -45,9 +44,8 @@ class Panel(Sections):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__()
-        self.canvas, self.models = Canvas(napari_viewer), Models()
-        self._upkeep = Upkeep.of(napari_viewer)
-        self.session = self._upkeep.session
+        self.canvas, self._upkeep = Canvas(napari_viewer), Upkeep.of(napari_viewer)
+        self.session, self.models = self._upkeep.session, self._upkeep.models
         self.slide: Slide | None = None
         self.run: Run | None = None
         self._extent = self.session.facts.extent
@@ -89,6 +87,7 @@ class Panel(Sections):
         ties.connect(session.changed, self._show_state)
         ties.connect(session.growing, self._grown)
         ties.connect(session.finished, self._grown)
+        self.background.follow(ties)
         ties.also(strokes.cut)
         ties.also(self._settle.stop)
         self.destroyed.connect(partial(Ties.cut, ties))
@@ -103,15 +102,16 @@ class Panel(Sections):
     # What a person does
 
     def open_slides(self, paths: Sequence[str | Path]) -> None:
-        """Open files as slides, whatever napari would do with them."""
+        """Open files and folders as slides, whatever napari would do with them."""
         self.canvas.add_slides(paths)
 
     def state_mpp(self, mpp: float) -> None:
         """Take µm per pixel of level 0 from the user, for the chosen slide, unless a prediction is going on."""
         if self.slide is None or self.session.facts.phase is not Phase.IDLE:
             return
-        self._upkeep.state_mpp(self.slide.fingerprint, mpp)
+        trouble = self._upkeep.state_mpp(self.slide, mpp)
         self._take_slide(self.slide)
+        self.session.say(trouble)
 
     def add_model(self, folder: Path) -> None:
         """Add the model in a folder to the list and choose it."""
@@ -239,6 +239,7 @@ class Panel(Sections):
         slides = self.canvas.slides()
         current = slides.index(self.slide) if self.slide in slides else -1
         self.runs.beside = str(self.slide.path.parent) if self.slide else ""
+        self.background.show_for(bool(slides))
         self.slide_row.show_slides([slide.path.name for slide in slides], current, self.slide)
 
     def _show_models(self) -> None:
