@@ -5,8 +5,10 @@ import struct
 import time
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import simplejpeg
 import tifffile
 
 from addressed import addresses, write_pyramid
@@ -16,6 +18,7 @@ from napari_pathlupi import open_slide
 from napari_pathlupi.catalogue import formats
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 
+PICTURE = addresses((200, 300))
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tifffile and numpy, about nonsense
 
 
@@ -105,8 +108,8 @@ def test_other_peoples_readers_never_walk_through_a_size_that_the_file_cannot_ho
 ) -> None:
     pytest.importorskip(reader, exc_type=ImportError)
     path = tmp_path / f"absurd{'.zvi' if reader == 'openslide' else '.tif'}"
-    write_pyramid(path, [addresses((256, 256))], tile=2**14)
-    _retagged(path, ImageLength=shape[0], ImageWidth=shape[1], TileWidth=2**16, TileLength=2**16)
+    write_pyramid(path, [addresses((256, 256))])
+    _retagged(path, ImageLength=shape[0], ImageWidth=shape[1], TileWidth=2**16, TileLength=2**10)
     started = time.process_time()
     with pytest.raises(SlideError, match=r"absurd\.(zvi|tif)|tiles of"):
         formats[reader].open(path)
@@ -118,6 +121,19 @@ def test_a_tile_for_which_openslide_would_end_the_process_is_refused(tmp_path: P
     path = _retagged(_jpeg(tmp_path / "huge.zvi"), TileWidth=1_493_172_288)
     with pytest.raises(SlideError, match=r"huge\.zvi is cut into tiles of 1,493,172,288 × 64 px"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("name", ["bomb.png", "bomb.jpg"])
+def test_a_small_picture_that_unpacks_to_gigabytes_is_refused(name: str, tmp_path: Path) -> None:
+    data = bytearray(imagecodecs.png_encode(PICTURE) if name.endswith("png") else simplejpeg.encode_jpeg(PICTURE))
+    if name.endswith("png"):
+        data[16:24] = struct.pack(">II", 60_000, 60_000)
+    else:
+        place = data.index(b"\xff\xc0") + 5
+        data[place : place + 4] = struct.pack(">HH", 60_000, 60_000)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SlideError, match=r"bomb\.\w+ has 60,000 × 60,000 px, and at most 268 million"):
+        open_slide(tmp_path / name)
 
 
 def test_a_folder_never_holds_more_than_its_files(tmp_path: Path) -> None:

@@ -112,11 +112,7 @@ def high_attention_regions(
     """
     percentile = prediction.percentile
     chosen = np.flatnonzero((percentile >= threshold) & (prediction.times_uniform > 1))
-    cells = prediction.grid.cells[chosen]
-    outlines = _merged(cells)
-    centres = shapely.points(cells[:, ::-1] + 0.5)
-    centre, outline = shapely.STRtree(outlines).query(centres, predicate="within")
-    found = [(shape, chosen[centre[outline == index]]) for index, shape in enumerate(outlines)]
+    found = _merged(prediction.grid.cells, chosen)
     found.sort(key=lambda pair: -float(prediction.attention[pair[1]].sum()))
     step_xy = np.array(prediction.grid.stride_px0[::-1])
     slide = shapely.box(0, 0, frame.shape_px0[1], frame.shape_px0[0])
@@ -128,11 +124,15 @@ def high_attention_regions(
     return regions
 
 
-def _merged(cells: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    """Union of unit squares, one polygon per part; in whole cells, so that no sliver can arise from rounding."""
-    rows, columns = cells.T
+def _merged(
+    cells: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]
+) -> list[tuple[BaseGeometry, npt.NDArray[np.int64]]]:
+    """Polygons around neighbours and the tiles in each; in whole cells, so that no sliver can arise from rounding."""
+    rows, columns = cells[chosen].T
     squares = shapely.box(columns, rows, columns + 1, rows + 1)
-    return shapely.get_parts(shapely.simplify(shapely.union_all(squares), 0))
+    outlines = shapely.get_parts(shapely.simplify(shapely.union_all(squares), 0))
+    tile, outline = shapely.STRtree(outlines).query(shapely.centroid(squares), predicate="within")
+    return [(shape, chosen[tile[outline == index]]) for index, shape in enumerate(outlines)]
 
 
 def _measured(prediction: Prediction, tiles: npt.NDArray[np.int64]) -> dict[str, float]:

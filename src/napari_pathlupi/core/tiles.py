@@ -62,9 +62,8 @@ class TileGrid:
         tile_px: int,
         mpp: float,
         min_coverage: float = 0.5,
-        stride: float = 1.0,
     ) -> "TileGrid":
-        """Return the tiles of a slide that hold enough tissue, in reading order.
+        """Return the tiles of a slide that hold enough tissue, edge to edge, in reading order.
 
         Parameters
         ----------
@@ -80,30 +79,19 @@ class TileGrid:
         min_coverage
             Least share of a tile's area that must be tissue, exact to a fraction of a mask cell; a tile with none is
             never kept.
-        stride
-            Distance between tiles in tile sides: 1 lays them edge to edge, 0.5 overlaps them by half.
 
         Raises
         ------
         ValueError
-            When the tile, its scale or the stride is not above 0.
+            When the tile or its scale is not above 0.
         """
-        if min(tile_px, mpp, stride) <= 0:
-            raise ValueError(f"tile_px {tile_px}, mpp {mpp} and stride {stride} must be above 0")
+        if min(tile_px, mpp) <= 0:
+            raise ValueError(f"tile_px {tile_px} and mpp {mpp} must be above 0")
         side = tile_px * mpp / slide_mpp.y, tile_px * mpp / slide_mpp.x
-        step = stride * side[0], stride * side[1]
-        rows, columns = (math.ceil(length / gap - 1e-9) for length, gap in zip(shape_px0, step, strict=True))
-        edges = [
-            np.minimum(np.stack([starts, starts + length]), extent) / cell
-            for starts, length, extent, cell in zip(
-                (np.arange(rows) * step[0], np.arange(columns) * step[1]), side, shape_px0, mask.step_px0, strict=True
-            )
-        ]
-        cells_of_tissue = _integral(_integral(mask.tissue, edges[0]).T, edges[1]).T
-        coverage = cells_of_tissue * (mask.step_px0[0] * mask.step_px0[1] / (side[0] * side[1]))
+        coverage = _coverage(mask, shape_px0, side)
         cells = np.argwhere((coverage >= min_coverage - 1e-6) & (coverage > 0)).astype(np.int64)
         kept = coverage[cells[:, 0], cells[:, 1]].astype(np.float32)
-        return cls(cells, (rows, columns), step, tile_px, mpp, slide_mpp, kept)
+        return cls(cells, coverage.shape, side, tile_px, mpp, slide_mpp, kept)
 
     def within(
         self, regions: Sequence[BaseGeometry], shape_px0: tuple[int, int], min_coverage: float = 0.5
@@ -166,6 +154,16 @@ class TileGrid:
         picture = np.full(self.raster_shape, np.nan, dtype=np.float32)
         picture[self.cells[:, 0], self.cells[:, 1]] = values
         return Heatmap(picture, (0.0, 0.0), self.stride_px0, quantity)
+
+
+def _coverage(mask: TissueMask, shape_px0: tuple[int, int], side_px0: tuple[float, float]) -> FloatArray:
+    """The share of each square of a raster over the slide that is tissue."""
+    bounds = []
+    for length, extent, cell in zip(side_px0, shape_px0, mask.step_px0, strict=True):
+        starts = np.arange(math.ceil(extent / length - 1e-9)) * length
+        bounds.append(np.minimum(np.stack([starts, starts + length]), extent) / cell)
+    cells_of_tissue = _integral(_integral(mask.tissue, bounds[0]).T, bounds[1]).T
+    return cells_of_tissue * (mask.step_px0[0] * mask.step_px0[1] / (side_px0[0] * side_px0[1]))
 
 
 def _integral(cells: npt.NDArray[np.bool_] | FloatArray, bounds: FloatArray) -> FloatArray:

@@ -1,5 +1,6 @@
 """PNG and JPEG pictures, read whole."""
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 
 if TYPE_CHECKING:
     import dask.array as da
+
+
+MOST_PX = 1 << 28
+"""Pixels of the largest picture that is held in memory: 800 MB (our choice)."""
 
 
 class PictureSlide(Slide):
@@ -53,11 +58,17 @@ def open_picture(path: Path) -> PictureSlide:
     Raises
     ------
     SlideError
-        When the picture is damaged or not 8-bit grey or RGB.
+        When the picture is damaged, not 8-bit grey or RGB, or of more than `MOST_PX` pixels.
     """
     try:
         data = path.read_bytes()
         is_png = path.suffix.lower() == ".png"
+        height, width = _stated_size(data, is_png)
+        if height * width > MOST_PX:
+            raise SlideError(
+                f"{path.name} has {width:,} × {height:,} px, and at most {MOST_PX / 1e6:.0f} million are held at "
+                "once: save it as a tiled TIFF."
+            )
         picture = imagecodecs.png_decode(data) if is_png else simplejpeg.decode_jpeg(data, "RGB")
     except (imagecodecs.PngError, ValueError, OSError) as error:
         raise SlideError(f"{path.name} cannot be decoded ({error}): copy it again.") from error
@@ -66,6 +77,15 @@ def open_picture(path: Path) -> PictureSlide:
     if picture.ndim == 2 or picture.shape[2] < 3:
         picture = np.repeat(picture.reshape(*picture.shape[:2], -1)[..., :1], 3, axis=2)
     return PictureSlide(path, np.ascontiguousarray(picture[..., :3]), fingerprint_of(path))
+
+
+def _stated_size(data: bytes, is_png: bool) -> tuple[int, int]:
+    if not is_png:
+        return simplejpeg.decode_jpeg_header(data)[:2]  # type: ignore[no-any-return]
+    if len(data) < 24:
+        raise ValueError("it ends in its header")
+    width, height = struct.unpack_from(">II", data, 16)  # PNG 11.2.2: IHDR comes first
+    return height, width
 
 
 FORMAT = Format(suffixes=(".png", ".jpg", ".jpeg"), rank=10, open=open_picture, whole_only=True)

@@ -1,5 +1,6 @@
 """Any slide -> a tiled pyramid that every viewer opens quickly."""
 
+from functools import partial
 from pathlib import Path
 
 from napari_pathlupi.core.progress import CancelFlag, Steps
@@ -45,24 +46,18 @@ def convert_steps(
     Cancelled
         When asked to stop.
     """
+    _must_be_possible(path, quality)
+    mpp = slide.frame.mpp
+    scale = (mpp.y, mpp.x) if mpp else None
+    layout = SlideLayout(slide.frame.shape_px0, scale, factor=2, lossless=lossless, quality=quality, aperio=False)
+    read = partial(slide.lenient().read_level, 0)
+    return (yield from write_slide_steps(path, read, layout, cancel or CancelFlag()))
+
+
+def _must_be_possible(path: Path, quality: int) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise SettingsError(f"{path.name} must end in .tif: a tiled TIFF is what is written.")
     if not 1 <= quality <= 100:
         raise SettingsError(f"a JPEG quality of {quality} cannot be: 1 to 100 can, 90 is good.")
     if path.exists():
         raise OutputError(f"{path} is there already and is not overwritten: give another name.")
-    mpp = slide.frame.mpp
-    layout = SlideLayout(
-        slide.frame.shape_px0,
-        (mpp.y, mpp.x) if mpp else None,
-        factor=2,
-        lossless=lossless,
-        quality=quality,
-        aperio=False,
-    )
-    source = slide.lenient()
-    return (
-        yield from write_slide_steps(
-            path, lambda origin, shape: source.read_level(0, origin, shape), layout, cancel or CancelFlag()
-        )
-    )
