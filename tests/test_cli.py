@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from addressed import write_pyramid
+from napari_pathlupi import open_slide
 from napari_pathlupi.cli import main
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.workflows.predict import PredictConfig
+from stacks import PLANES, write_ome_scenes
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +121,21 @@ def test_convert_writes_a_pyramid_once_and_says_what_it_left_out(addressed_slide
     assert "is not overwritten" in capsys.readouterr().err
     assert main(["convert", str(addressed_slide), "-o", str(tmp_path / "absent" / "made.tif")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_info_lists_planes_scenes_and_profile_and_convert_takes_what_is_chosen(tmp_path: Path, capsys) -> None:
+    slide = write_ome_scenes(tmp_path / "scenes.ome.tif")
+    assert main(["info", str(slide), "--scene", "1", "--plane", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "scene 0      Tissue A, 300 × 180 px\n" in said
+    assert "scene 1      Tissue B, 300 × 160 px (this one)\n" in said
+    assert "plane 2      3 µm (this one)\n" in said
+    assert "as stored, no colour profile (ICC) known" in said
+    made = tmp_path / "made.tif"
+    assert main(["convert", str(slide), "-o", str(made), "--lossless", "--scene", "1", "--plane", "2"]) == 0
+    assert (open_slide(made).read_level(0, (0, 0), (160, 300)) == PLANES[2][:160] + np.uint8(2)).all()
+    assert main(["info", str(slide), "--plane", "3"]) == 2
+    assert "has no focal plane 3" in capsys.readouterr().err
 
 
 def test_no_command_prints_the_help(capsys) -> None:

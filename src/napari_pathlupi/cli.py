@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -23,9 +23,10 @@ from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.errors import Cancelled, OutputError, PathlupiError, TableError
 
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    from napari_pathlupi.slides import Slide
 
-MPP_WORDS = "µm per pixel, where the file does not say; remembered for the same content"
+Result = TypeVar("Result")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,14 +61,14 @@ def _parser() -> argparse.ArgumentParser:
 
     info = _command(commands, "info", _info, "say what a slide is: size, scale and its source, levels")
     info.add_argument("slide", type=Path)
-    info.add_argument("--mpp", type=float, help=MPP_WORDS)
+    _add_slide_options(info)
 
     predict = _command(commands, "predict", _predict, "predict on slides and write answer, map, tiles, regions, report")
     predict.add_argument("slides", type=Path, nargs="+", metavar="SLIDE")
     predict.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     predict.add_argument("--model", default="demo", help="name of a model, or a folder that holds one")
-    predict.add_argument("--mpp", type=float, help=MPP_WORDS)
     predict.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
+    _add_slide_options(predict)
     _add_settings(predict, PredictConfig)
 
     convert = _command(
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.tif", help="the file to write, new")
     convert.add_argument("--lossless", action="store_true", help="every pixel as it was, several times as large")
     convert.add_argument("--quality", type=int, default=90, help="of the JPEG, 1 to 100 (default 90)")
-    convert.add_argument("--mpp", type=float, help=MPP_WORDS)
+    _add_slide_options(convert)
 
     simulate = _command(commands, "simulate", _simulate, "make slides and transcriptomes with a planted truth")
     simulate.add_argument("-o", "--out", type=Path, required=True, help="folder for the cohort")
@@ -101,6 +102,25 @@ def _command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def _add_slide_options(parser: argparse.ArgumentParser) -> None:
+    from napari_pathlupi.slides._choice import AS_STORED, COLOURS
+
+    mpp_words = "µm per pixel, where the file does not say; remembered for the same content"
+    parser.add_argument("--mpp", type=float, help=mpp_words)
+    for name in ("plane", "scene"):
+        parser.add_argument(f"--{name}", type=int, default=0, help="which, as `pathlupi info` numbers them (default 0)")
+    colour_words = "srgb: through the colour profile (ICC) in the file"
+    parser.add_argument("--colour", choices=COLOURS, default=AS_STORED, help=colour_words)
+
+
+def _opened(path: Path, chosen: argparse.Namespace) -> tuple["Slide", str]:
+    """What `open_at_scale` returns for the flags of a command."""
+    from napari_pathlupi.slides._choice import Choice
+    from napari_pathlupi.workflows.scale import open_at_scale
+
+    return open_at_scale(path, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
 
 
 def _add_settings(parser: argparse.ArgumentParser, config: type) -> None:
@@ -148,27 +168,12 @@ def _interruptible() -> Iterator[CancelFlag]:
 
 
 def _info(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.scale import open_at_scale
+    from napari_pathlupi.workflows.describe import lines_about
 
-    slide, note = open_at_scale(chosen.slide, chosen.mpp)
+    slide, note = _opened(chosen.slide, chosen)
     with slide:
-        height, width = slide.frame.shape_px0
-        mpp = slide.frame.mpp
-        size = f", {width * mpp.x / 1000:.2f} × {height * mpp.y / 1000:.2f} mm" if mpp else ""
-        print(f"{slide.path.name}: {slide.vendor}, {width:,} × {height:,} px{size}")
-        scale = f"{mpp.y:.6g} × {mpp.x:.6g} µm/px ({mpp.source})" if mpp else "unknown: give it with --mpp"
-        print(f"  pixel size   {scale}")
-        for words in (_missing_words(slide.missing_tiles), note):
-            if words:
-                print(f"  {words}")
-        for index, level in enumerate(slide.levels):
-            rows, columns = level.shape_px
-            print(f"  level {index}      {columns:,} × {rows:,} px, {level.downsample:.6g} times coarser")
-        print(f"  fingerprint  {slide.fingerprint}")
-
-
-def _missing_words(count: int) -> str:
-    return f"{count:,} stored tiles cannot be read and are shown white: copy the file again." if count else ""
+        for line in (*lines_about(slide), *[note] * bool(note)):
+            print(line)
 
 
 def _predict(chosen: argparse.Namespace) -> None:
@@ -189,9 +194,8 @@ def _predict_one(path: Path, bundle: Any, config: Any, chosen: argparse.Namespac
     from napari_pathlupi.export.geojson import read_regions
     from napari_pathlupi.workflows.predict import predict_steps
     from napari_pathlupi.workflows.save import save_prediction
-    from napari_pathlupi.workflows.scale import open_at_scale
 
-    slide, scale_note = open_at_scale(path, chosen.mpp)
+    slide, scale_note = _opened(path, chosen)
     with slide:
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
         prediction = _show(predict_steps(slide, bundle, config, regions, cancel), path.name)
@@ -232,16 +236,16 @@ def must_be_writable(folder: Path) -> None:
 
 def _convert(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.convert import LEFT_OUT, convert_steps
-    from napari_pathlupi.workflows.scale import open_at_scale
+    from napari_pathlupi.workflows.describe import missing_words
 
-    slide, note = open_at_scale(chosen.slide, chosen.mpp)
+    slide, note = _opened(chosen.slide, chosen)
     with slide, _interruptible() as cancel:
         steps = convert_steps(slide, chosen.out, chosen.lossless, chosen.quality, cancel)
         path = _show(steps, slide.path.name)
         mpp, missing = slide.frame.mpp, slide.missing_tiles
     scale = f"{mpp.y:.6g} × {mpp.x:.6g} µm/px" if mpp else "µm per pixel unknown, as before"
     print(f"{path}: {scale}, {path.stat().st_size / 1e6:,.1f} MB. {LEFT_OUT}")
-    for words in (_missing_words(missing), note):
+    for words in (missing_words(missing), note):
         if words:
             print(f"  {words}")
 

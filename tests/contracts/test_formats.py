@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 from addressed import addresses, write_pyramid
 from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.catalogue import formats
+from napari_pathlupi.errors import SlideError
+from napari_pathlupi.slides._choice import Choice
 
 SHAPE = (700, 900)
 PICTURE = addresses(SHAPE)
@@ -69,6 +72,25 @@ def slide(request: pytest.FixtureRequest, tmp_path: Path):
     assert name in WRITERS, f"add a writer of the addressed picture for the format {name!r} to this file"
     with formats[name].open(WRITERS[name][kind](tmp_path)) as slide:
         yield slide
+
+
+def test_the_default_choice_changes_nothing(slide) -> None:
+    with formats[_name_of(slide)].open(slide.path, Choice(0, 0, "as stored")) as same:
+        assert (same.fingerprint, same.frame) == (slide.fingerprint, slide.frame)
+        assert (same.read_level(0, (0, 0), SHAPE) == PICTURE).all()
+    assert [scene.shape_px0 for scene in slide.offer.scenes] == [SHAPE]
+    assert slide.offer.planes_um[0] in (None, 0.0)
+
+
+@pytest.mark.parametrize("choice", [{"plane": 1}, {"scene": 1}, {"plane": -1}, {"colour": "srgb"}])
+def test_what_is_not_there_to_choose_is_told_in_one_sentence(slide, choice: dict[str, Any]) -> None:
+    with pytest.raises(SlideError, match=f"^{slide.path.name} has no (focal plane|scene|colour profile)") as caught:
+        formats[_name_of(slide)].open(slide.path, Choice(**choice))
+    assert str(caught.value).count(". ") == 0 and str(caught.value).endswith(".")
+
+
+def _name_of(slide) -> str:
+    return type(slide).__module__.rpartition(".")[2].replace("_", "-")
 
 
 def test_level_zero_is_the_picture(slide) -> None:

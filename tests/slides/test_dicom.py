@@ -191,6 +191,24 @@ def test_frames_that_a_sparse_instance_leaves_out_are_white_and_the_others_in_th
     assert (open_slide(file).read_level(0, (0, 0), (300, 400)) == expected).all()
 
 
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_focal_planes_are_read_with_their_depth_the_middle_one_first(index: int, tmp_path: Path) -> None:
+    import pydicom
+
+    (file,) = write_dicom(tmp_path / "series", [PICTURE])
+    dataset = pydicom.dcmread(file)
+    frames = np.frombuffer(dataset.PixelData, np.uint8)
+    dataset.TotalPixelMatrixFocalPlanes, dataset.NumberOfFrames = 3, 3 * dataset.NumberOfFrames
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 0.0005
+    dataset.PixelData = np.concatenate([frames // 3 * step for step in (1, 2, 3)]).tobytes()  # planes outermost
+    dataset.save_as(file)
+    slide = open_slide(file, plane=index)
+    assert slide.offer.planes_um == (0.5, 0.0, 1.0)
+    assert (slide.read_level(0, (10, 20), (200, 200)) == PICTURE[10:210, 20:220] // 3 * (2, 1, 3)[index]).all()
+    with pytest.raises(SlideError, match=r"has no focal plane 3: it holds 0 \(0\.5 µm\), 1 \(0 µm\), 2 \(1 µm\)"):
+        open_slide(file, plane=3)
+
+
 def test_a_concatenation_is_one_level(tmp_path: Path) -> None:
     import pydicom
 

@@ -41,6 +41,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, folder: Path, properties: dict[str, s
         level_dimensions=((900, 1000), (360, 400)),
         level_downsamples=(1.0, step),
         read_region=read_region,
+        color_profile=None,
         close=lambda: None,
     )
     monkeypatch.setattr(adapter, "_handle", lambda path: handle)

@@ -11,6 +11,7 @@ from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.core.progress import CancelFlag, run
 from napari_pathlupi.errors import Cancelled, MismatchError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.slides._choice import Choice
 from napari_pathlupi.workflows import predict as predict_module
 from napari_pathlupi.workflows.predict import PredictConfig, plan, predict, predict_steps
 from napari_pathlupi.workflows.save import save_prediction
@@ -26,6 +27,13 @@ def test_answer_and_map_come_from_one_pass(tissue_slide: Slide, small_bundle: Bu
     bias = SlideModel.from_bundle(small_bundle).head.bias.detach().numpy()
     logits = prediction.evidence.values.sum(0) + bias
     assert np.allclose(np.exp(logits) / np.exp(logits).sum(), probabilities, atol=1e-4)
+
+
+def test_another_choice_than_the_default_stands_in_the_provenance(tissue_slide, small_bundle, monkeypatch) -> None:
+    default = predict(tissue_slide, small_bundle).provenance.settings
+    assert not {"plane", "scene", "colour"} & default.keys()
+    monkeypatch.setattr(tissue_slide, "choice", Choice(plane=2, colour="srgb"))
+    assert predict(tissue_slide, small_bundle).provenance.settings == {**default, "plane": 2, "colour": "srgb"}
 
 
 def test_predicting_twice_gives_the_same(tissue_slide: Slide, small_bundle: Bundle) -> None:

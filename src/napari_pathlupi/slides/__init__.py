@@ -4,13 +4,16 @@ from pathlib import Path
 
 from napari_pathlupi.catalogue import formats
 from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
+from napari_pathlupi.slides._choice import AS_STORED, Choice
 from napari_pathlupi.slides._slide import Format, Slide
 from napari_pathlupi.slides._url import SlideUrl
 
 __all__ = ["Format", "Slide", "open_slide"]
 
 
-def open_slide(path: str | Path | SlideUrl, mpp: float | None = None) -> Slide:
+def open_slide(
+    path: str | Path | SlideUrl, mpp: float | None = None, plane: int = 0, scene: int = 0, colour: str = AS_STORED
+) -> Slide:
     """Return the slide in a file, metadata only: pixels are read when asked for.
 
     Parameters
@@ -20,22 +23,29 @@ def open_slide(path: str | Path | SlideUrl, mpp: float | None = None) -> Slide:
         ``gs://``, ``zip://slide.svs::slides.zip``) of a TIFF file, of which only ranges are fetched.
     mpp
         µm per pixel, where the file does not say or says it wrong; recorded as stated by the user.
+    plane, scene
+        Which focal plane of which scene; ``offer`` of a slide says what there is. 0 is what is shown unless asked.
+    colour
+        "as stored", or "srgb": through the file's ICC profile.
 
     Raises
     ------
     SlideError
-        When the file is missing, empty, damaged or of no known format, with what each reader said.
+        When the file is missing, empty, damaged or of no known format, with what each reader said; or when plane, scene
+        or profile are not there, with what is.
+    SettingsError
+        When the colours are not known.
     MissingExtraError
         When only an optional library that cannot be loaded could read it; the message says what to install.
     """
-    address = SlideUrl.of(path)
+    choice, address = Choice(plane, scene, colour), SlideUrl.of(path)
     place = address or Path(str(path))
     fitting = _fitting_address(address) if address else _fitting(_must_be_there(Path(str(path))))
     said: list[str] = []
     missing: list[MissingExtraError] = []
     for candidate in fitting:
         try:
-            slide: Slide = candidate.open(place)
+            slide: Slide = candidate.open(place, choice)
         except UnknownFormatError as error:
             said.append(str(error))
         except MissingExtraError as error:

@@ -145,7 +145,9 @@ class TiledSlide(Slide):
 
     def _tile(self, level: int, row: int, column: int) -> Picture:
         try:
-            return TILES.get((self.opening, level, row, column), lambda: self._decode(level, row, column))
+            return TILES.get(
+                (self.opening, level, row, column), lambda: self.coloured(self._decode(level, row, column))
+            )
         except self._faults as error:
             self._missing.add((level, row, column))
             if self._stand_in is None:

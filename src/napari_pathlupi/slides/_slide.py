@@ -5,7 +5,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame
-from napari_pathlupi.errors import MppUnknownError
+from napari_pathlupi.errors import MppUnknownError, PathlupiError
+from napari_pathlupi.slides._choice import DEFAULT, SRGB, Choice, Offer, Scene
+from napari_pathlupi.slides._colour import srgb_from
 from napari_pathlupi.slides._hatch import StandIn, white
 from napari_pathlupi.slides._sampling import sample
 from napari_pathlupi.slides._url import SlideUrl
@@ -52,6 +54,8 @@ class Slide(ABC):
     opening
         Tells this object from every other slide of this process, also of the same content: what is cached is cached
         under it, because a file may change under its name.
+    offer, choice
+        What the file holds to choose from, and what was chosen of it.
     """
 
     def __init__(
@@ -63,6 +67,31 @@ class Slide(ABC):
         self.fingerprint = fingerprint
         self.vendor = vendor
         self.opening = next(_OPENINGS)
+        self.offer, self.choice = Offer((Scene("", frame.shape_px0),)), DEFAULT
+        self._to_srgb: Callable[[Picture], Picture] | None = None
+
+    def choose(self, choice: Choice, offer: Offer | None = None) -> Self:
+        """Note what was chosen of what the file holds, and name the content accordingly; once, last of opening.
+
+        Raises
+        ------
+        SlideError
+            When it is not there; the slide is closed then.
+        """
+        self.offer, self.choice = offer or self.offer, choice
+        try:
+            self.offer.must_hold(choice, self.path.name)
+            if choice.colour == SRGB:
+                self._to_srgb = srgb_from(self.offer.icc_profile, self.path.name)
+        except PathlupiError:
+            self.close()
+            raise
+        self.fingerprint = choice.fingerprint(self.fingerprint)
+        return self
+
+    def coloured(self, stored: Picture) -> Picture:
+        """Return decoded pixels in the colours that were chosen."""
+        return self._to_srgb(stored) if self._to_srgb else stored
 
     @abstractmethod
     def read_level(
@@ -168,8 +197,8 @@ class Slide(ABC):
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[Path | SlideUrl, Mpp | None]]:
-        return _reopen, (self.path, self.frame.mpp)
+    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[Path | SlideUrl, Mpp | None, Choice]]:
+        return _reopen, (self.path, self.frame.mpp, self.choice)
 
     def __repr__(self) -> str:
         height, width = self.frame.shape_px0
@@ -177,10 +206,10 @@ class Slide(ABC):
         return f"<{type(self).__name__} {self.path.name}: {width} × {height} px, {scale}, {len(self.levels)} levels>"
 
 
-def _reopen(path: Path | SlideUrl, mpp: Mpp | None) -> Slide:
+def _reopen(path: Path | SlideUrl, mpp: Mpp | None, choice: Choice) -> Slide:
     from napari_pathlupi.slides import open_slide
 
-    slide = open_slide(path)
+    slide = open_slide(path, **asdict(choice))
     slide.frame = replace(slide.frame, mpp=mpp)
     return slide
 
@@ -218,7 +247,7 @@ class Format:
     rank
         Formats that know a suffix are tried from the lowest rank on.
     open
-        Opens a path or raises `napari_pathlupi.errors.SlideError`.
+        Opens what was chosen of a path, or raises `napari_pathlupi.errors.SlideError`.
     whole_only
         Whether the format is only for pictures that other software opens too, so that napari's reader claims them
         only when they are very large.
@@ -232,7 +261,7 @@ class Format:
 
     suffixes: tuple[str, ...]
     rank: int
-    open: Callable[[Any], Slide]
+    open: Callable[[Any, Choice], Slide]
     whole_only: bool = False
     folders: bool = False
     remote: bool = False

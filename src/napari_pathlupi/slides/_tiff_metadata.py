@@ -68,12 +68,12 @@ def must_not_overlap(tiff: Any, name: str) -> None:
         )
 
 
-def mpp_of(tiff: Any, page: Any) -> Mpp | None:
+def mpp_of(tiff: Any, page: Any, pixels: ElementTree.Element | None) -> Mpp | None:
     """Return µm per pixel of level 0, or None when the file does not say.
 
-    The order: the vendor's own field, OME-XML, the resolution tags. None of them is snapped to a magnification.
+    The order: the vendor's own field, OME-XML (``pixels``), the resolution tags. None is snapped to a magnification.
     """
-    return _aperio_mpp(tiff, page) or _philips_mpp(tiff) or _ome_mpp(tiff) or _tag_mpp(tiff, page)
+    return _aperio_mpp(tiff, page) or _philips_mpp(tiff) or _ome_mpp(pixels) or _tag_mpp(tiff, page)
 
 
 def _aperio_mpp(tiff: Any, page: Any) -> Mpp | None:
@@ -91,19 +91,35 @@ def _philips_mpp(tiff: Any) -> Mpp | None:
     return _if_credible(1000 * float(words[0]), 1000 * float(words[1]), "Philips header") if len(words) == 2 else None
 
 
-def _ome_mpp(tiff: Any) -> Mpp | None:
+def ome_pixels(tiff: Any, series: Any) -> ElementTree.Element | None:
+    """Return what OME-XML says of the pixels of a series: that of its place, of its name, or the only one there is.
+
+    Raises
+    ------
+    SlideError
+        When the OME-XML is damaged.
+    """
     if not tiff.is_ome:
         return None
     try:
         root = ElementTree.fromstring(tiff.ome_metadata)
     except ElementTree.ParseError as error:
         raise SlideError(f"the OME-XML in {tiff.filename} is damaged ({error}): export the file again.") from error
-    pixels = root.find(".//{*}Pixels")
-    sizes = [_ome_length(pixels, axis) for axis in "YX"] if pixels is not None else [None, None]
+    images = [image for image in root.iterfind("{*}Image") if image.find("{*}Pixels") is not None]
+    if len(images) != len(tiff.series):  # some were left out
+        images = images if len(images) == 1 else [image for image in images if image.get("Name") == series.name]
+        return images[0].find("{*}Pixels") if len(images) == 1 else None
+    found: ElementTree.Element | None = images[tiff.series.index(series)].find("{*}Pixels")
+    return found
+
+
+def _ome_mpp(pixels: ElementTree.Element | None) -> Mpp | None:
+    sizes = [ome_length(pixels, axis) for axis in "YX"] if pixels is not None else [None, None]
     return _if_credible(sizes[0], sizes[1], "OME-XML") if sizes[0] and sizes[1] else None
 
 
-def _ome_length(pixels: ElementTree.Element, axis: str) -> float | None:
+def ome_length(pixels: ElementTree.Element, axis: str) -> float | None:
+    """Return the µm per pixel, or per plane, along X, Y or Z."""
     value, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
     try:
         return float(value or "") * UM_PER_OME_UNIT[unit]

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
+from napari_pathlupi.slides._choice import DEFAULT, Choice, Offer, Scene, must_be_one_of
 from napari_pathlupi.slides._foreign import FAULTS, HandlePool, TiledSlide, credible_mpp, must_be_held, words_of
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 from napari_pathlupi.slides.openslide import OpenSlideSlide
@@ -36,14 +37,23 @@ class DicomSlide(TiledSlide):
         The folder or file that was asked for.
     files
         The VOLUME instances.
+    choice
+        Which pyramid and focal plane.
     """
 
-    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+    def __init__(self, path: Path, files: Sequence[Path], choice: Choice = DEFAULT) -> None:
         self._handles = HandlePool(lambda: _open_wsidicom(files))
         with self._handles.borrowed() as handle:
-            pyramid = max(handle.pyramids, key=lambda one: one.size.area)
-            self._pyramid = list(handle.pyramids).index(pyramid)
-            found = sorted(pyramid.levels, key=lambda level: -int(level.size.width))
+            numbered = sorted(enumerate(handle.pyramids), key=lambda one: -one[1].size.area)
+            scenes = tuple(Scene("", (int(one.size.height), int(one.size.width))) for _, one in numbered)
+            must_be_one_of("scene", choice.scene, scenes, path.name)
+            self._pyramid, pyramid = numbered[choice.scene]
+            depths_um = _depths_um(pyramid.base_level)
+            offer = Offer(scenes, depths_um, _icc_profile(files[0]))
+            offer.must_hold(choice, path.name)
+            self._depth = {"z": depths_um[choice.plane]} if choice.plane else {}
+            has_plane = [level for level in pyramid.levels if {*self._depth.values()} <= {*level.focal_planes}]
+            found = sorted(has_plane, key=lambda level: -int(level.size.width))
             self._numbers = [int(level.level) for level in found]
             frames = [(int(level.tile_size.height), int(level.tile_size.width)) for level in found]
             shapes = [(int(level.size.height), int(level.size.width)) for level in found]
@@ -51,9 +61,10 @@ class DicomSlide(TiledSlide):
             frame = SlideFrame(shapes[0], _mpp(found[0]))
         super().__init__(path, frame, shapes, fingerprint_of_files(files), "DICOM", frames)
         self._faults = (*self._faults, *_wsidicom_faults())
+        self.choose(choice, offer)
 
     def _decode(self, level: int, row: int, column: int) -> Picture:
-        place = {"tile": (column, row), "pyramid": self._pyramid, "crop_to_image_boundary": False}
+        place = {"tile": (column, row), "pyramid": self._pyramid, "crop_to_image_boundary": False, **self._depth}
         with self._handles.borrowed() as handle:
             pixels = np.asarray(handle.read_tile(self._numbers[level], **place))
         return pixels.reshape(*pixels.shape[:2], -1)[..., :3]
@@ -62,8 +73,8 @@ class DicomSlide(TiledSlide):
         self._handles.close()
 
 
-def open_dicom(path: Path) -> Slide:
-    """Return the slide in a folder of DICOM files, or the one that a file belongs to.
+def open_dicom(path: Path, choice: Choice = DEFAULT) -> Slide:
+    """Return what is chosen of the slide in a folder of DICOM files, or of the one that a file belongs to.
 
     A slide is one DICOM series: the levels beside a file are opened with it.
 
@@ -72,7 +83,7 @@ def open_dicom(path: Path) -> Slide:
     UnknownFormatError
         When there is no DICOM file.
     SlideError
-        When what there is is no slide, several, or damaged.
+        When what there is is no slide, several, or damaged, or what is chosen is not there.
     MissingExtraError
         When neither wsidicom nor OpenSlide can be loaded.
     """
@@ -81,16 +92,16 @@ def open_dicom(path: Path) -> Slide:
         levels = _levels(path, files)
     except MissingExtraError as missing:
         try:
-            return _through_openslide(path, files)
+            return _through_openslide(path, files, choice)
         except MissingExtraError:
             raise missing from None
     except OSError as error:
         raise SlideError(f"{path.name} cannot be read ({error.strerror}): check your rights.") from error
     try:
-        return DicomSlide(path, levels)
+        return DicomSlide(path, levels, choice)
     except (*FAULTS, *_wsidicom_faults()) as error:
         try:
-            return _through_openslide(path, levels)
+            return _through_openslide(path, levels, choice)
         except PathlupiError:
             raise SlideError(
                 f"{path.name} is no DICOM slide that can be read ({words_of(error)}): copy it again."
@@ -143,7 +154,7 @@ def _several(path: Path, count: int) -> SlideError:
     return SlideError(f"{path.name} holds {count} DICOM slides: open one file of the slide that you want.")
 
 
-def _through_openslide(path: Path, files: Sequence[Path]) -> OpenSlideSlide:
+def _through_openslide(path: Path, files: Sequence[Path], choice: Choice) -> OpenSlideSlide:
     """What OpenSlide makes of a file or a folder; it gathers the levels of a series by itself."""
     fingerprint = fingerprint_of_files(files)
     found: dict[str, OpenSlideSlide] = {}
@@ -158,7 +169,7 @@ def _through_openslide(path: Path, files: Sequence[Path]) -> OpenSlideSlide:
         raise _several(path, len(found))
     if not found:
         raise SlideError(f"OpenSlide finds no slide in {path.name}.")
-    return found.popitem()[1]
+    return found.popitem()[1].choose(choice)
 
 
 def _library() -> Any:
@@ -200,6 +211,22 @@ def _mpp(level: Any) -> Mpp | None:
     spacing = level.pixel_spacing  # PS3.3 10.7.1.3: mm, decimal strings
     y, x = (float(Decimal(str(side)) * 1000) for side in (spacing.height, spacing.width))
     return credible_mpp(y, x, "DICOM PixelSpacing")
+
+
+def _depths_um(level: Any) -> tuple[float | None, ...]:
+    """The depths of all focal planes, first that which wsidicom takes unless asked, the middle one."""
+    if len(level.focal_planes) == 1:
+        return (None,)
+    middle = level.default_instance.default_z
+    return (middle, *(depth for depth in level.focal_planes if depth != middle))
+
+
+def _icc_profile(file: Path) -> bytes:
+    import pydicom
+
+    header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["OpticalPathSequence"])
+    paths = header.get("OpticalPathSequence") or [{}]
+    return bytes(paths[0].get("ICCProfile", b""))
 
 
 def fingerprint_of_files(files: Sequence[Path]) -> str:

@@ -11,6 +11,7 @@ import simplejpeg
 from napari_pathlupi.core.geometry import Level, SlideFrame
 from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides._bands import white_around
+from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 
@@ -52,13 +53,14 @@ class PictureSlide(Slide):
         """Nothing is held but memory."""
 
 
-def open_picture(path: Path) -> PictureSlide:
+def open_picture(path: Path, choice: Choice = DEFAULT) -> PictureSlide:
     """Return a PNG or JPEG picture as a slide of one level, its scale unknown.
 
     Raises
     ------
     SlideError
-        When the picture is damaged, not 8-bit grey or RGB, or of more than `MOST_PX` pixels.
+        When the picture is damaged, not 8-bit grey or RGB, of more than `MOST_PX` pixels, or something else is chosen
+        than its one plane as stored.
     """
     try:
         data = path.read_bytes()
@@ -76,7 +78,7 @@ def open_picture(path: Path) -> PictureSlide:
         raise SlideError(f"{path.name} has {picture.dtype} pixels: 8-bit RGB is what can be read.")
     if picture.ndim == 2 or picture.shape[2] < 3:
         picture = np.repeat(picture.reshape(*picture.shape[:2], -1)[..., :1], 3, axis=2)
-    return PictureSlide(path, np.ascontiguousarray(picture[..., :3]), fingerprint_of(path))
+    return PictureSlide(path, np.ascontiguousarray(picture[..., :3]), fingerprint_of(path)).choose(choice)
 
 
 def _stated_size(data: bytes, is_png: bool) -> tuple[int, int]:

@@ -1,13 +1,14 @@
 """OME-Zarr folders, version 0.4 (zarr v2) and 0.5 (zarr v3).
 
 Read from the documents at https://ngff.openmicroscopy.org/0.4/ and /0.5/: ``multiscales``, ``axes`` and
-``coordinateTransformations``. Of a collection of several pictures the first is shown, of times and planes likewise.
+``coordinateTransformations``. Of several times the first is shown, of several pictures and planes that which is chosen.
 """
 
 import hashlib
+import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
 from napari_pathlupi.errors import UnknownFormatError
+from napari_pathlupi.slides._choice import BESIDE, DEFAULT, Choice, Offer, Scene, must_be_one_of
 from napari_pathlupi.slides._foreign import FAULTS, TiledSlide, credible_mpp, must_be_held, words_of
 from napari_pathlupi.slides._slide import Format, Picture
 from napari_pathlupi.slides._tiff_metadata import UM_PER_OME_UNIT
@@ -40,7 +42,7 @@ LARGEST_CHUNK_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plane:
-    """One level: a zarr array of which the first time and the first plane are shown.
+    """One level: a zarr array of which the first time and one focal plane are shown.
 
     Parameters
     ----------
@@ -48,10 +50,13 @@ class Plane:
         The zarr array, uint8.
     axes
         One letter per dimension, of "tczyx".
+    depth
+        Index along z.
     """
 
     array: Any
     axes: str
+    depth: int = 0
 
     @property
     def shape_px(self) -> tuple[int, int]:
@@ -70,9 +75,9 @@ class Plane:
         """Return a chunk, cut at the edge of the picture; grey as (height, width, 1)."""
         height, width = self.chunk_px
         rows, columns = (slice(i * side, (i + 1) * side) for i, side in ((row, height), (column, width)))
-        chosen = {"y": rows, "x": columns, "c": slice(None)}
-        pixels = np.asarray(self.array[tuple(chosen.get(axis, 0) for axis in self.axes)])
-        kept = [axis for axis in self.axes if axis in chosen]
+        chosen = {"t": 0, "z": self.depth, "y": rows, "x": columns, "c": slice(None)}
+        pixels = np.asarray(self.array[tuple(chosen[axis] for axis in self.axes)])
+        kept = [axis for axis in self.axes if axis in "yxc"]
         pixels = pixels.transpose([kept.index(axis) for axis in "yxc" if axis in kept])
         if pixels.ndim == 2 or pixels.flags.c_contiguous:
             return pixels.reshape(*pixels.shape[:2], -1)
@@ -96,41 +101,70 @@ class OmeZarrSlide(TiledSlide):
         """Nothing is held: each chunk is a file of its own."""
 
 
-def open_ome_zarr(path: Path) -> OmeZarrSlide:
-    """Return the slide in an OME-Zarr folder, or the first of several.
+def open_ome_zarr(path: Path, choice: Choice = DEFAULT) -> OmeZarrSlide:
+    """Return what is chosen of an OME-Zarr folder.
 
     Raises
     ------
     UnknownFormatError
         When the folder is no OME-Zarr, its metadata is damaged, or its pixels are not 8-bit grey or RGB.
+    SlideError
+        When what is chosen is not there.
     """
     import zarr
 
     try:
-        group, ome = _picture_of(zarr.open_group(str(path), mode="r"))
-        scales = ome["multiscales"][0]
-        planes = _planes(group, scales)
-        return OmeZarrSlide(path, planes, _mpp(scales))
+        pictures = _pictures_of(zarr.open_group(str(path), mode="r"))
+        must_be_one_of("scene", choice.scene, [_name(scales) for _, scales in pictures], path.name)
+        group, scales = pictures[choice.scene]
+        planes = _planes(group, scales, choice.plane)
+        slide = OmeZarrSlide(path, planes, _mpp(scales))
+        return slide.choose(choice, Offer(_scenes(pictures), _depths_um(planes[0], scales)))
     except UnknownFormatError as error:
         raise UnknownFormatError(f"{path.name} {error}") from error
     except FAULTS as error:
         raise UnknownFormatError(f"{path.name} is no OME-Zarr folder that can be read ({words_of(error)})") from error
 
 
-def _picture_of(group: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The group that holds a picture and its metadata: the root, or "0" in the layout of bioformats2raw."""
-    candidates = [group, group["0"]] if "0" in group and hasattr(group["0"], "attrs") else [group]
-    for candidate in candidates:
-        attributes = candidate.attrs.asdict()
-        ome = attributes.get("ome", attributes)  # 0.5 gathers under "ome" what 0.4 has at the top
-        if "multiscales" in ome:
-            return candidate, ome
-    raise UnknownFormatError("has no multiscales in its metadata: it is no OME-Zarr picture")
+def _pictures_of(group: Any) -> list[tuple[Any, Mapping[str, Any]]]:
+    """Every picture, as the group that holds it and its entry of "multiscales"; bioformats2raw numbers the groups."""
+    numbered = itertools.takewhile(lambda name: name in group, map(str, itertools.count()))
+    pictures = [(group, scales) for scales in _multiscales(group)]
+    pictures = pictures or [(group[name], scales) for name in numbered for scales in _multiscales(group[name])]
+    if not pictures:
+        raise UnknownFormatError("has no multiscales in its metadata: it is no OME-Zarr picture")
+    return [pictures[0], *(one for one in pictures[1:] if not BESIDE.search(_name(one[1])))]
 
 
-def _planes(group: Any, scales: Mapping[str, Any]) -> list[Plane]:
+def _multiscales(group: Any) -> Sequence[Mapping[str, Any]]:
+    attributes = group.attrs.asdict()
+    found: Sequence[Mapping[str, Any]] = attributes.get("ome", attributes).get("multiscales", ())
+    return found  # 0.5 gathers under "ome" what 0.4 has at the top
+
+
+def _name(scales: Mapping[str, Any]) -> str:
+    return str(scales.get("name", ""))
+
+
+def _scenes(pictures: Sequence[tuple[Any, Mapping[str, Any]]]) -> tuple[Scene, ...]:
+    scenes = []
+    for group, scales in pictures:
+        axes = "".join(name.lower() for name in _axis_names(scales))
+        shapes = [Plane(group[dataset["path"]], axes).shape_px for dataset in scales["datasets"]]
+        scenes.append(Scene(_name(scales) if len(pictures) > 1 else "", max(shapes)))
+    return tuple(scenes)
+
+
+def _depths_um(plane: Plane, scales: Mapping[str, Any]) -> tuple[float | None, ...]:
+    if "z" not in plane.axes:
+        return (None,)
+    step = _step_um(scales, "z")
+    return tuple(None if step is None else index * step for index in range(plane.array.shape[plane.axes.index("z")]))
+
+
+def _planes(group: Any, scales: Mapping[str, Any], depth: int) -> list[Plane]:
     axes = "".join(name.lower() for name in _axis_names(scales))
-    planes = [Plane(group[dataset["path"]], axes) for dataset in scales["datasets"]]
+    planes = [Plane(group[dataset["path"]], axes, depth) for dataset in scales["datasets"]]
     for plane in planes:
         shape = plane.array.shape
         if len(shape) != len(axes) or not set("yx") <= set(axes) <= set(ALL_AXES) or min(shape) < 1:
@@ -151,18 +185,17 @@ def _axis_names(scales: Mapping[str, Any]) -> list[str]:
 
 
 def _mpp(scales: Mapping[str, Any]) -> Mpp | None:
+    y, x = (_step_um(scales, axis) for axis in "yx")
+    return None if y is None or x is None else credible_mpp(y, x, "OME-Zarr")
+
+
+def _step_um(scales: Mapping[str, Any], name: str) -> float | None:
     """Scale of the first dataset times that of the whole, in the unit of the axis; None without a unit."""
-    names = _axis_names(scales)
-    sizes = []
-    for name in "yx":
-        index = names.index(name)
-        axis = scales["axes"][index] if "axes" in scales else name
-        unit = UM_PER_UNIT.get(axis.get("unit", "")) if isinstance(axis, Mapping) else None
-        own, whole = (_scale(part, index) for part in (scales["datasets"][0], scales))
-        if unit is None or own is None:
-            return None
-        sizes.append(own * (1.0 if whole is None else whole) * unit)
-    return credible_mpp(sizes[0], sizes[1], "OME-Zarr")
+    index = _axis_names(scales).index(name)
+    axis = scales["axes"][index] if "axes" in scales else name
+    unit = UM_PER_UNIT.get(axis.get("unit", "")) if isinstance(axis, Mapping) else None
+    own, whole = (_scale(part, index) for part in (scales["datasets"][0], scales))
+    return None if unit is None or own is None else own * (1.0 if whole is None else whole) * unit
 
 
 def _scale(part: Mapping[str, Any], index: int) -> float | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
+from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._foreign import (
     FAULTS,
     VIRTUAL_TILE_PX,
@@ -34,7 +36,7 @@ class OpenSlideSlide(TiledSlide):
     """A slide that OpenSlide reads, one handle per reading thread.
 
     OpenSlide takes whole level-0 coordinates. At a level whose downsample is no whole number a tile may therefore lie
-    up to half a level-0 pixel away, and OpenSlide interpolates.
+    up to half a level-0 pixel away, and OpenSlide interpolates. It makes one picture of all scenes.
 
     Parameters
     ----------
@@ -52,6 +54,7 @@ class OpenSlideSlide(TiledSlide):
             self.properties = dict(handle.properties)
             shapes = [(height, width) for width, height in handle.level_dimensions]
             self._steps = tuple(handle.level_downsamples)
+            profile = handle.color_profile
             must_be_held(shapes[0], _files_of(path), path.name)
             _must_have_small_tiles(self.properties, len(shapes), path.name)
         frame = SlideFrame(shapes[0], _mpp(self.properties), _bounds(self.properties))
@@ -59,6 +62,7 @@ class OpenSlideSlide(TiledSlide):
         tiles = [(VIRTUAL_TILE_PX, VIRTUAL_TILE_PX)] * len(shapes)
         super().__init__(path, frame, shapes, fingerprint, vendor, tiles)
         self._faults = (*self._faults, _library().OpenSlideError)
+        self.offer = replace(self.offer, icc_profile=profile.tobytes() if profile else b"")
 
     def _decode(self, level: int, row: int, column: int) -> Picture:
         y, x = row * VIRTUAL_TILE_PX, column * VIRTUAL_TILE_PX
@@ -136,7 +140,7 @@ def _files_of(path: Path) -> Iterator[Path]:
     return (file for file in beside.glob("*") if file.is_file())
 
 
-def open_with_openslide(path: Path) -> OpenSlideSlide:
+def open_with_openslide(path: Path, choice: Choice = DEFAULT) -> OpenSlideSlide:
     """Return the slide as OpenSlide sees it.
 
     Raises
@@ -158,7 +162,7 @@ def open_with_openslide(path: Path) -> OpenSlideSlide:
     if path.suffix.lower() in SEVERAL_FILES:
         named = slide.fingerprint + slide.properties.get("openslide.quickhash-1", "")
         slide.fingerprint = hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
-    return slide
+    return slide.choose(choice)
 
 
 FORMAT = Format(

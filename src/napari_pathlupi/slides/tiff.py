@@ -15,6 +15,7 @@ from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import halved_in_bands
 from napari_pathlupi.slides._cache import TILES
+from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
 from napari_pathlupi.slides._hatch import StandIn, hatch, white
 from napari_pathlupi.slides._memory import MEMORY
@@ -22,7 +23,8 @@ from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._remote import RemoteSource
 from napari_pathlupi.slides._slide import WHITE, Format, Picture, Slide
 from napari_pathlupi.slides._source import LocalSource, Source
-from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, mpp_of, must_not_overlap, vendor_of
+from napari_pathlupi.slides._tiff_metadata import TIFF_FAULTS, must_not_overlap, vendor_of
+from napari_pathlupi.slides._tiff_series import chosen_pages
 from napari_pathlupi.slides._tiff_tiles import MISSING, TiledPage
 from napari_pathlupi.slides._url import SlideUrl
 
@@ -124,7 +126,7 @@ class TiffSlide(Slide):
     def _decode(self, data: bytes, level: int, row: int, column: int, halvings: int) -> Picture:
         page = self._pages[level]
         try:
-            return page.decode(data, row, column, halvings)
+            return self.coloured(page.decode(data, row, column, halvings))
         except TIFF_FAULTS as error:
             page.counts[row, column] = MISSING
             raise self._damaged(level, row, column, str(error)) from error
@@ -159,16 +161,14 @@ def _cover(cells: Cells, count: int) -> bool:
     return bool(cells) and cells[0][1].start == 0 and cells[-1][1].stop == count
 
 
-LIKE_ASPECT = 0.02
-"""How far the aspect of a reduced page may be from that of level 0, for rounding of small levels (our choice)."""
 MOST_MISSING = 0.5
 """Share of a level's bytes that may lie outside the file: beyond it the file was cut short (our choice)."""
 MOST_PAGES = 2000
 """Pages of a file that is read as a slide (our choice): an index that goes in circles has no end."""
 
 
-def open_tiff(path: Path | SlideUrl) -> TiffSlide:
-    """Return the slide in a TIFF file.
+def open_tiff(path: Path | SlideUrl, choice: Choice = DEFAULT) -> TiffSlide:
+    """Return what is chosen of a TIFF file.
 
     Tiles that lie outside the file are missing: counted, and an error only where they are read. A reduced level of
     which more than half is missing is left out.
@@ -178,7 +178,8 @@ def open_tiff(path: Path | SlideUrl) -> TiffSlide:
     UnknownFormatError
         When it is no TIFF file, or of a kind that this reader leaves to another.
     SlideError
-        When its index is damaged, more than half of level 0 lies outside the file, or it cannot be read at all.
+        When its index is damaged, more than half of level 0 lies outside the file, it cannot be read at all, or what is
+        chosen is not there.
     """
     try:
         source = RemoteSource(path) if isinstance(path, SlideUrl) else LocalSource(path)
@@ -186,10 +187,11 @@ def open_tiff(path: Path | SlideUrl) -> TiffSlide:
             _must_begin(tiff, source.size)
             _must_end(tiff)
             must_not_overlap(tiff, path.name)
-            pages = _pages_of(tiff, path)
-            frame = SlideFrame(pages[0].shape_px, mpp_of(tiff, _first_page(tiff)))
+            stored, mpp, offer = chosen_pages(tiff, choice, path.name)
+            pages = [TiledPage.of(page, path.name) for page in stored]
             vendor = vendor_of(tiff)
-        return TiffSlide(path, _present(pages, source), frame, source, vendor)
+        slide = TiffSlide(path, _present(pages, source), SlideFrame(pages[0].shape_px, mpp), source, vendor)
+        return slide.choose(choice, offer)
     except PermissionError as error:
         raise SlideError(f"{path} cannot be opened ({error.strerror}): check your rights.") from error
     except TIFF_FAULTS as error:
@@ -220,41 +222,6 @@ def _must_end(tiff: Any) -> None:
     )
 
 
-def _first_page(tiff: Any) -> Any:
-    return _main_series(tiff).levels[0].keyframe
-
-
-def _main_series(tiff: Any) -> Any:
-    pictures = [s for s in tiff.series if set("YX") <= set(s.axes)]
-    if not pictures:
-        raise ValueError("it holds no picture")
-    named = [s for s in pictures if s.name == "Baseline"]
-    return (named or sorted(pictures, key=lambda s: -s.sizes.get("height", 0) * s.sizes.get("width", 0)))[0]
-
-
-def _pages_of(tiff: Any, path: Path | SlideUrl) -> list[TiledPage]:
-    series = _main_series(tiff)
-    levels = [level.keyframe for level in series.levels if len(level.pages) == 1 or _is_focal_stack(level)]
-    if not levels:
-        raise UnknownFormatError(f"{path.name} stores several planes apart")
-    if series.kind in ("generic", "uniform"):
-        levels = [levels[0], *_reduced(tiff, levels[0])]
-    return [TiledPage.of(page, path.name) for page in levels]
-
-
-def _reduced(tiff: Any, whole: Any) -> list[Any]:
-    # tifffile leaves out reduced pages whose factor it does not expect; the aspect tells them from thumbnails
-    aspect = whole.imagewidth / whole.imagelength
-    pages = [page.aspage() for page in tiff.pages]
-    reduced = [p for p in pages if p.is_reduced and abs(p.imagewidth / p.imagelength / aspect - 1) < LIKE_ASPECT]
-    return sorted((p for p in reduced if p.imagewidth < whole.imagewidth), key=lambda p: -int(p.imagewidth))
-
-
-def _is_focal_stack(level: Any) -> bool:
-    """Whether its pages are whole pictures at several depths, of which the first is read."""
-    return "Z" in level.axes and level.keyframe.samplesperpixel >= 3
-
-
 def _present(pages: list[TiledPage], source: Source) -> list[TiledPage]:
     shares = [page.mark_what_lies_outside(source.size) for page in pages]
     if shares[0] > MOST_MISSING:
@@ -265,7 +232,7 @@ def _present(pages: list[TiledPage], source: Source) -> list[TiledPage]:
     return [page for page, share in zip(pages, shares, strict=True) if share <= MOST_MISSING]
 
 
-_open: Callable[[Any], Slide] = open_tiff
+_open: Callable[[Any, Choice], Slide] = open_tiff
 FORMAT = Format(
     suffixes=(".svs", ".ndpi", ".tif", ".tiff", ".btf", ".tf8", ".scn", ".bif", ".qptiff", ".ptif"),
     rank=10,

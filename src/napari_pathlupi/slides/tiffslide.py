@@ -13,6 +13,7 @@ import numpy as np
 from napari_pathlupi.core.geometry import Level, Region, SlideFrame, downsample_of
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import white_around
+from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._foreign import credible_mpp, must_be_held
 from napari_pathlupi.slides._lzw import LIBTIFF
 from napari_pathlupi.slides._pyramid import lazy_pyramid
@@ -114,7 +115,7 @@ def _decode_bounded(page: Any, decode: Callable[..., Any], data: bytes, index: i
     return decode(data, index, **options)
 
 
-def open_with_tiffslide(path: Path) -> TiffSlideSlide:
+def open_with_tiffslide(path: Path, choice: Choice = DEFAULT) -> TiffSlideSlide:
     """Return the slide as tiffslide sees it.
 
     Raises
@@ -132,7 +133,7 @@ def open_with_tiffslide(path: Path) -> TiffSlideSlide:
             raise _refused(f"{level.shape} of {level.dtype}: 8-bit RGB is what can be read")
         slide = TiffSlideSlide(path, reader, file)
         must_be_held(slide.frame.shape_px0, [path], path.name)
-        return slide
+        return slide.choose(choice)
     except TIFF_FAULTS as error:
         file.close()
         raise _refused(str(error) or type(error).__name__) from error

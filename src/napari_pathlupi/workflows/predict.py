@@ -213,5 +213,5 @@ class _Run:
             device=self.plan.device,
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             versions={name: version(name) for name in COMPUTED_WITH},
-            settings=as_dict(self.config),
+            settings=as_dict(self.config) | self.slide.choice.stated(),
         )

@@ -5,7 +5,7 @@ What is kept is a fingerprint and a number: no name and no path, which may tell 
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.errors import OutputError, SettingsError, SlideError
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.slides import Slide, open_slide
+from napari_pathlupi.slides._choice import DEFAULT, Choice
 
 REMEMBERED = "stated by the user, remembered"
 """Source of a scale that was stated in an earlier run."""
@@ -87,7 +88,7 @@ def recall_mpp(slide: Slide) -> str:
     )
 
 
-def open_at_scale(path: str | Path, mpp: float | None = None) -> tuple[Slide, str]:
+def open_at_scale(path: str | Path, mpp: float | None = None, choice: Choice = DEFAULT) -> tuple[Slide, str]:
     """Return a slide with the scale that a person states now or stated earlier, and a sentence about it or "".
 
     Parameters
@@ -96,13 +97,15 @@ def open_at_scale(path: str | Path, mpp: float | None = None) -> tuple[Slide, st
         As of `napari_pathlupi.slides.open_slide`.
     mpp
         µm per pixel as stated now; it is used and remembered, also against what the file says.
+    choice
+        Which plane and scene, in which colours.
 
     Raises
     ------
     SlideError, SettingsError
         When the slide cannot be opened, or what is remembered cannot be read.
     """
-    slide = open_slide(path, mpp)
+    slide = open_slide(path, mpp, **asdict(choice))
     try:
         if mpp is None:
             return slide, recall_mpp(slide)
