@@ -67,15 +67,12 @@ def shown(kind: str, path: Path) -> tuple[Any, dict[str, Any]]:
     if kind == "ours":
         TILES.limit_bytes = BOUND_BYTES
         return slide_layer(open_slide(path))[:2]
-    if kind == "memory":
-        with open_slide(path) as slide:
-            TILES.limit_bytes = 0
-            levels = [slide.read_level(0, (0, 0), (ATLAS_PX, ATLAS_PX))]
-        while max(levels[-1].shape) > 1024:
-            levels.append(halve(levels[-1]))
-        return levels, options
     group = zarr.open(tifffile.TiffFile(path).aszarr(series=0), mode="r")
     levels = [group[name] for name in sorted(group.array_keys(), key=int)]
+    if kind == "memory":
+        levels = [np.asarray(levels[0][:ATLAS_PX, :ATLAS_PX])]
+        while max(levels[-1].shape) > 1024:
+            levels.append(halve(levels[-1]))
     if kind == "dask":
         import dask.array as da
 
@@ -88,9 +85,7 @@ def forget() -> None:
     from napari.utils._dask_utils import _DASK_CACHE
 
     _DASK_CACHE.cache.clear()
-    bound, TILES.limit_bytes = TILES.limit_bytes, 0
-    TILES.get("nothing", lambda: np.zeros((1, 1, 3), np.uint8))
-    TILES.limit_bytes = bound
+    TILES.clear()
 
 
 class Window:

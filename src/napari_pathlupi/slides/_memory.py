@@ -18,10 +18,12 @@ SLAB_BYTES = 8 * 1024**2
 """What is taken from the system at once (our choice): from 4 MiB on NumPy asks Linux for huge pages."""
 SMALLEST_BYTES, LARGEST_BYTES = 8 * 1024, 2 * 1024**2
 """Smaller pictures lie elsewhere, larger ones have a slab of their own (our choice)."""
+LARGEST_LONE_BYTES = 32 * 1024**2
+"""And beyond this they lie elsewhere again (our choice): a view of 4K is 25 MB."""
 GRAIN_BYTES = 1024**2
 """Slabs of one picture are whole multiples of this, so that they suit others, too (our choice)."""
 IDLE_BYTES = 64 * 1024**2
-"""Slabs that are kept although nothing lies in them; larger ones are not kept (our choice)."""
+"""Slabs that are kept although nothing lies in them (our choice)."""
 
 
 class _Slab:
@@ -67,7 +69,7 @@ class PictureMemory:
     def empty(self, shape: tuple[int, ...]) -> Picture:
         """Return an array of bytes, as `numpy.empty` does."""
         count = math.prod(shape)
-        if count < SMALLEST_BYTES:
+        if not SMALLEST_BYTES <= count <= LARGEST_LONE_BYTES:
             return np.empty(shape, np.uint8)
         lone = count > LARGEST_BYTES
         size = -(-count // GRAIN_BYTES) * GRAIN_BYTES if lone else -(-count // 64) * 64
