@@ -105,15 +105,9 @@ class TiledPage:
         else:
             offsets, counts = (_as_places(places) for places in (page.dataoffsets, page.databytecounts))
             decode = _segment_decoder(page)
-        if tile[0] * tile[1] > MOST_TILE_PX:
-            raise SlideError(
-                f"{name} is cut into tiles of {tile[1]} × {tile[0]} px: at most {MOST_TILE_PX / 1e6:.0f} million "
-                "pixels can be decoded at once; write it with smaller tiles."
-            )
         grid = -(-height // tile[0]), -(-width // tile[1])
         cells = grid[0] * grid[1]
-        if len(offsets) < cells or len(offsets) != len(counts):
-            raise SlideError(f"{name} lists {len(offsets)} tiles where its size needs {cells}: copy it again.")
+        _must_be_tiles(tile, cells, (len(offsets), len(counts)), name)
         whole_jpeg = page.compression == JPEG and page.jpegheader is None
         return cls(
             (height, width),
@@ -197,6 +191,16 @@ def _must_be_readable(page: Any, name: str) -> None:
     told = page.compression == JPEG or page.compression in JPEG_2000  # these say themselves what they hold
     if colours not in ((GREY,) if samples == 1 else (RGB, YCBCR) if told else (RGB,)):
         raise UnknownFormatError(f"{name} has colours of kind {colours}: grey or RGB is what can be read")
+
+
+def _must_be_tiles(tile: tuple[int, int], cells: int, listed: tuple[int, int], name: str) -> None:
+    if tile[0] * tile[1] > MOST_TILE_PX:
+        raise SlideError(
+            f"{name} is cut into tiles of {tile[1]} × {tile[0]} px: at most {MOST_TILE_PX / 1e6:.0f} million "
+            "pixels can be decoded at once; write it with smaller tiles."
+        )
+    if listed[0] < cells or listed[0] != listed[1]:
+        raise SlideError(f"{name} lists {listed[0]} tiles where its size needs {cells}: copy it again.")
 
 
 def _as_places(places: Any) -> Places:
