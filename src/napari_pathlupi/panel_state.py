@@ -127,11 +127,11 @@ def advice_on_loading(slide_open: bool, on: bool, offered: bool) -> Advice | Non
         return None
     hide = Hint("Hide", "background:hide")
     if on:
-        words = "Tiles load in the background: where they are not there yet, the picture is coarse for a moment."
+        words = "Tiles load in the background (a setting of napari)."
         return Advice(words, (Hint("Turn off", "background:off"), hide))
     words = (
         "Painting waits for the file. Loading tiles in the background keeps the window moving "
-        "(a setting of napari, for all its images)."
+        "(a setting of napari, for every image)."
     )
     return Advice(words, (Hint("Turn on", "background:on"), hide))
 

@@ -2,9 +2,10 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,7 +46,7 @@ def preferences(monkeypatch: pytest.MonkeyPatch) -> Any:
 def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path, preferences: Any) -> Iterator[Any]:
     """A shown viewer, its panel with the model chosen, and ways to wait and to look."""
     viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1400, 1000)
+    viewer.window.resize(1100, 700)  # each pixel costs time where no GPU paints
 
     def until(true: Callable[[], bool], seconds: float = 60) -> None:
         qtbot.waitUntil(true, timeout=int(1000 * seconds))
@@ -75,20 +76,22 @@ def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path, preferences:
 
 
 @pytest.fixture
-def slow_tiles(monkeypatch: pytest.MonkeyPatch, preferences: Any) -> None:
-    """Every batch takes its time, as on a large slide, and gives a provisional answer."""
+def slow_tiles(monkeypatch: pytest.MonkeyPatch, preferences: Any) -> Iterator[Event]:
+    """A run that gives provisional answers and goes on, as on a large slide, until the event is set."""
     from napari_pathlupi.workflows import embed, predict
 
     preferences.prediction.batch_size = 8
     monkeypatch.setattr(predict, "SECONDS_BETWEEN_PROVISIONAL", 0.1)
 
-    encode = embed._encode_or_halve
+    encode, batches, go_on = embed._encode_or_halve, count(), Event()
 
     def slowly(*given: Any) -> Any:
-        time.sleep(0.3)
+        go_on.wait(0.2 if next(batches) < 3 else 60)
         return encode(*given)
 
     monkeypatch.setattr(embed, "_encode_or_halve", slowly)
+    yield go_on
+    go_on.set()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import gc
 from pathlib import Path
+from threading import Event
 from typing import Any
 from weakref import ref
 
@@ -72,7 +73,7 @@ def test_opened_again_it_has_the_runs_and_the_model(window: Any, small_slide: Pa
 
 
 def test_a_run_goes_on_and_its_map_grows_while_the_panel_is_closed(
-    window: Any, small_slide: Path, slow_tiles: None, close: Any
+    window: Any, small_slide: Path, slow_tiles: Event, close: Any
 ) -> None:
     session = window.panel.session
     window.ready(small_slide)
@@ -80,6 +81,7 @@ def test_a_run_goes_on_and_its_map_grows_while_the_panel_is_closed(
     window.until(lambda: session.facts.progress is not None)
     close()
     gc.collect()
+    slow_tiles.set()
     window.until(lambda: bool(session.runs) and "subtypes" in window.kinds())
     (run,) = session.runs
     assert not run.prediction.partial
@@ -89,7 +91,7 @@ def test_a_run_goes_on_and_its_map_grows_while_the_panel_is_closed(
 
 
 def test_opened_again_while_a_run_goes_on_it_can_be_cancelled(
-    window: Any, small_slide: Path, slow_tiles: None, close: Any
+    window: Any, small_slide: Path, slow_tiles: Event, close: Any
 ) -> None:
     window.ready(small_slide)
     window.panel.predict_row.predict.click()
@@ -99,6 +101,7 @@ def test_opened_again_while_a_run_goes_on_it_can_be_cancelled(
     assert again.predict_row.cancel.isEnabled()
     assert again.run is not None and again.run.prediction.partial
     again.predict_row.cancel.click()
+    slow_tiles.set()
     window.until(lambda: bool(again.session.runs))
     assert "Stopped at" in again.predict_row.sentence.text()
     assert window.kinds().count("attention") == 1

@@ -1,4 +1,5 @@
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_the_run_of_a_slide_that_was_closed_is_exported_without_another_slides_r
 
 
 def test_a_run_leaves_its_user_on_the_other_slide(
-    window: Any, small_slide: Path, addressed_slide: Path, slow_tiles: None
+    window: Any, small_slide: Path, addressed_slide: Path, slow_tiles: Event
 ) -> None:
     panel = window.panel
     panel.open_slides([addressed_slide])
@@ -103,6 +104,7 @@ def test_a_run_leaves_its_user_on_the_other_slide(
     camera.zoom *= 3
     zoom, centre = camera.zoom, camera.center
     window.until(lambda: "subtypes" in [facts_of(layer)["kind"] for layer in window.viewer.layers])
+    slow_tiles.set()
     window.until(lambda: panel.session.facts.phase is Phase.IDLE)
     assert panel.session.facts.slide == addressed_slide.name
     assert window.viewer.layers.selection.active is drawing

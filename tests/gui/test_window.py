@@ -2,6 +2,7 @@ import gc
 import threading
 import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_pathlupi.export.geojson import read_regions
 from napari_pathlupi.panel_state import Extent, Phase
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.widgets._answer import NOT_SUPPORTED
+from napari_pathlupi.widgets._sections import NARROWEST_PX
 from napari_pathlupi.widgets._viewer import facts_of
 from napari_pathlupi.widgets._work import Work
 
@@ -27,7 +29,7 @@ def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_s
     window.until(lambda: bool(panel.session.runs))
     window.until(lambda: window.kinds() == ["slide", "tissue", "subtypes", "attention"])
     after = window.look()
-    canvas = np.s_[100:900, 400:1000]
+    canvas = np.s_[100:600, 300:750]
     assert after[canvas].mean((0, 1))[2] < before[canvas].mean((0, 1))[2] - 5  # warm colours came over white and pink
     assert panel.answer.headline.text() == NOT_SUPPORTED
     assert panel.session.runs[0].prediction.reference.supported is False
@@ -50,15 +52,19 @@ def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_s
     window.until(lambda: window.kinds().count("subtypes") == 2)
     assert window.kinds() == ["slide", "tissue", "subtypes", "attention", "subtypes", "attention", "regions"]
     assert panel.runs.table.rowCount() == 2
+    panel.slide_row.ask_mpp()
+    beside_px = panel.width() - panel.area.viewport().width()
+    assert panel.area.widget().minimumSizeHint().width() + beside_px <= NARROWEST_PX  # nothing is cut off
 
 
-def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, slow_tiles: None) -> None:
+def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, slow_tiles: Event) -> None:
     panel = window.panel
     window.ready(small_slide)
     panel.predict_row.predict.click()
     window.until(lambda: bool(progress := panel.session.facts.progress) and progress.done > 0)
     asked = time.monotonic()
     panel.predict_row.cancel.click()
+    slow_tiles.set()
     assert "after this batch" in panel.predict_row.sentence.text()
     window.until(lambda: panel.session.facts.phase is Phase.IDLE)
     assert time.monotonic() - asked < 2
@@ -73,7 +79,7 @@ def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, 
 
 
 def test_closing_the_window_while_predicting_ends_the_work_soon(
-    window: Any, small_slide: Path, slow_tiles: None, qtbot: Any
+    window: Any, small_slide: Path, slow_tiles: Event, qtbot: Any
 ) -> None:
     panel = window.panel
     window.ready(small_slide)
@@ -81,18 +87,20 @@ def test_closing_the_window_while_predicting_ends_the_work_soon(
     window.until(lambda: bool(progress := panel.session.facts.progress) and progress.done > 0)
     asked = time.monotonic()
     window.viewer.close()
+    slow_tiles.set()
     qtbot.waitUntil(lambda: not Work._going_on, timeout=5000)
     gc.collect()
     qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name.startswith("tiles")], timeout=5000)
     assert time.monotonic() - asked < 5
 
 
-def test_deleting_the_layers_while_predicting_hurts_nothing(window: Any, small_slide: Path, slow_tiles: None) -> None:
+def test_deleting_the_layers_while_predicting_hurts_nothing(window: Any, small_slide: Path, slow_tiles: Event) -> None:
     panel = window.panel
     window.ready(small_slide)
     panel.predict_row.predict.click()
     window.until(lambda: "attention" in window.kinds())
     window.viewer.layers.clear()
+    slow_tiles.set()
     window.until(lambda: bool(panel.session.runs))
     assert window.kinds() == []
     assert "Open a slide to begin" in panel.predict_row.sentence.text()
@@ -125,7 +133,7 @@ def test_other_preferences_are_planned_with_at_once(window: Any, small_slide: Pa
     assert panel.session.runs[0].prediction.provenance.settings["min_coverage"] == 0.95
 
 
-def test_a_scale_is_not_set_while_predicting(window: Any, small_slide: Path, slow_tiles: None) -> None:
+def test_a_scale_is_not_set_while_predicting(window: Any, small_slide: Path, slow_tiles: Event) -> None:
     panel = window.panel
     window.ready(small_slide)
     panel.slide_row.change.click()
@@ -134,6 +142,7 @@ def test_a_scale_is_not_set_while_predicting(window: Any, small_slide: Path, slo
     mpp = panel.slide.frame.mpp
     panel.state_mpp(0.25)
     assert panel.slide.frame.mpp == mpp
+    slow_tiles.set()
     window.until(lambda: panel.session.facts.phase is Phase.IDLE)
     assert panel.slide_row.change.isEnabled() and panel.slide_row.use.isEnabled()
 

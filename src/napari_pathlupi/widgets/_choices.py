@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QFileDialog, QLabel, QMessageBox, QRadioButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QFileDialog, QMessageBox, QRadioButton, QWidget
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.panel_state import Extent
@@ -161,12 +161,15 @@ class ExtentRow(QWidget):
         self._group = QButtonGroup(self)
         for extent, radio in self.buttons.items():
             self._group.addButton(radio)
+            radio.setToolTip(f"Predict on {extent.value}")
             radio.clicked.connect(lambda _, extent=extent: self.chosen.emit(extent))
         self.buttons[Extent.WHOLE].setChecked(True)
-        column(row(QLabel("On"), *self.buttons.values()), into=self)
+        column(row(*self.buttons.values()), into=self)
 
     def show_regions(self, count: int, selected: bool) -> None:
         """Say how many regions there are to predict on."""
         words = "region" if count == 1 else "regions"
         self.buttons[Extent.REGIONS].setText(f"{count} {words}" if count else "regions")
-        self.buttons[Extent.REGIONS].setToolTip("those selected" if selected else "all that are drawn")
+        self.buttons[Extent.REGIONS].setToolTip(
+            "Predict on the regions that are selected" if selected else "Predict on all regions that are drawn"
+        )

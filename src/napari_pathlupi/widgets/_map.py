@@ -107,5 +107,5 @@ def cell_words(run: Run, cell: tuple[int, int]) -> str:
 
 def _wide(words: str) -> QLabel:
     label = QLabel(words)
-    label.setFixedWidth(72)
+    label.setFixedWidth(78)
     return label

@@ -52,7 +52,7 @@ def _fill(
 def title(words: str) -> QLabel:
     """Return a label of fixed width before a choice."""
     label = QLabel(words)
-    label.setFixedWidth(46)
+    label.setFixedWidth(50)
     return label
 
 

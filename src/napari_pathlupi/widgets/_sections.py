@@ -12,6 +12,9 @@ from napari_pathlupi.widgets._parts import Fold, column, sentence
 from napari_pathlupi.widgets._predict import PredictRow
 from napari_pathlupi.widgets._results import RegionsView, RunsView
 
+NARROWEST_PX = 320
+"""Width that the panel needs beside a slide on a laptop; nothing in it may need more (our choice)."""
+
 
 class Sections(QWidget):
     """What is chosen, the button, and what came of it, in one column that scrolls."""
@@ -27,10 +30,10 @@ class Sections(QWidget):
         inner = QWidget()
         rows = self.slide_row, self.background, self.model_row, self.extent_row, self.predict_row
         column(*rows, *self.folds.values(), into=inner, margin=6).addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inner)
-        column(area, sentence(RESEARCH_USE_ONLY), into=self, margin=2)
-        self.setMinimumWidth(340)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setWidget(inner)
+        column(self.area, sentence(RESEARCH_USE_ONLY), into=self, margin=2)
+        self.setMinimumWidth(NARROWEST_PX)
