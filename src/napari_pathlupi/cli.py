@@ -52,33 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from napari_pathlupi import __version__
     from napari_pathlupi.simulation.config import SimulationConfig
-    from napari_pathlupi.workflows.predict import PredictConfig
 
     parser = argparse.ArgumentParser(prog="pathlupi", description=f"Whole-slide image analysis. {RESEARCH_USE_ONLY}")
     parser.add_argument("--version", action="version", version=f"pathlupi {__version__}")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="COMMAND")
-
-    info = _command(commands, "info", _info, "say what a slide is: size, scale and its source, levels")
-    info.add_argument("slide", type=Path)
-    _add_slide_options(info)
-
-    predict = _command(commands, "predict", _predict, "predict on slides and write answer, map, tiles, regions, report")
-    predict.add_argument("slides", type=Path, nargs="+", metavar="SLIDE")
-    predict.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    predict.add_argument("--model", default="demo", help="name of a model, or a folder that holds one")
-    predict.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
-    _add_slide_options(predict)
-    _add_settings(predict, PredictConfig)
-
-    convert = _command(
-        commands, "convert", _convert, "write any slide as a tiled pyramid that opens quickly everywhere"
-    )
-    convert.add_argument("slide", type=Path)
-    convert.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.tif", help="the file to write, new")
-    convert.add_argument("--lossless", action="store_true", help="every pixel as it was, several times as large")
-    convert.add_argument("--quality", type=int, default=90, help="of the JPEG, 1 to 100 (default 90)")
-    _add_slide_options(convert)
+    _add_commands_on_slides(commands)
 
     simulate = _command(commands, "simulate", _simulate, "make slides and transcriptomes with a planted truth")
     simulate.add_argument("-o", "--out", type=Path, required=True, help="folder for the cohort")
@@ -92,6 +71,29 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("-o", "--out", type=Path, required=True, help="folder for the model, new")
     build.add_argument("--work", type=Path, default=Path("demo-cohort"), help="folder for the simulated cohort")
     return parser
+
+
+def _add_commands_on_slides(commands: Any) -> None:
+    from napari_pathlupi.workflows.predict import PredictConfig
+
+    info = _command(commands, "info", _info, "say what a slide is: size, scale and its source, levels")
+    info.add_argument("slide")
+    _add_slide_options(info)
+
+    predict = _command(commands, "predict", _predict, "predict on slides and write answer, map, tiles, regions, report")
+    predict.add_argument("slides", nargs="+", metavar="SLIDE")
+    predict.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
+    predict.add_argument("--model", default="demo", help="name of a model, or a folder that holds one")
+    predict.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
+    _add_slide_options(predict)
+    _add_settings(predict, PredictConfig)
+
+    convert = _command(commands, "convert", _convert, "write any slide as a pyramid that opens quickly everywhere")
+    convert.add_argument("slide")
+    convert.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.tif", help="the file to write, new")
+    convert.add_argument("--lossless", action="store_true", help="every pixel as it was, several times as large")
+    convert.add_argument("--quality", type=int, default=90, help="of the JPEG, 1 to 100 (default 90)")
+    _add_slide_options(convert)
 
 
 def _command(
@@ -115,12 +117,12 @@ def _add_slide_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colour", choices=COLOURS, default=AS_STORED, help=colour_words)
 
 
-def _opened(path: Path, chosen: argparse.Namespace) -> tuple["Slide", str]:
+def _opened(place: str, chosen: argparse.Namespace) -> tuple["Slide", str]:
     """What `open_at_scale` returns for the flags of a command."""
     from napari_pathlupi.slides._choice import Choice
     from napari_pathlupi.workflows.scale import open_at_scale
 
-    return open_at_scale(path, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
+    return open_at_scale(place, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
 
 
 def _add_settings(parser: argparse.ArgumentParser, config: type) -> None:
@@ -183,24 +185,24 @@ def _predict(chosen: argparse.Namespace) -> None:
     must_be_writable(chosen.out)
     bundle, config = load_bundle(chosen.model), _settings(PredictConfig, chosen)
     with _interruptible() as cancel:
-        for path in chosen.slides:
-            _predict_one(path, bundle, config, chosen, cancel)
+        for place in chosen.slides:
+            _predict_one(place, bundle, config, chosen, cancel)
             if cancel:
                 break
     print(RESEARCH_USE_ONLY)
 
 
-def _predict_one(path: Path, bundle: Any, config: Any, chosen: argparse.Namespace, cancel: CancelFlag) -> None:
+def _predict_one(place: str, bundle: Any, config: Any, chosen: argparse.Namespace, cancel: CancelFlag) -> None:
     from napari_pathlupi.export.geojson import read_regions
     from napari_pathlupi.workflows.predict import predict_steps
     from napari_pathlupi.workflows.save import save_prediction
 
-    slide, scale_note = _opened(path, chosen)
+    slide, scale_note = _opened(place, chosen)
     with slide:
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
-        prediction = _show(predict_steps(slide, bundle, config, regions, cancel), path.name)
+        prediction = _show(predict_steps(slide, bundle, config, regions, cancel), slide.path.name)
         files = save_prediction(prediction, slide.frame, chosen.out)
-    print(f"{path.name}: {prediction.words}")
+    print(f"{slide.path.name}: {prediction.words}")
     if not prediction.reference.supported:
         print(f"  {prediction.reference}")
     for row in prediction.answer.rows():
@@ -257,9 +259,8 @@ def _simulate(chosen: argparse.Namespace) -> None:
 
     must_be_writable(chosen.out)
     with _interruptible() as cancel:
-        folder = _show(
-            simulate_steps(chosen.out, _settings(SimulationConfig, chosen), hallmark(), cancel), "Simulated cohort"
-        )
+        steps = simulate_steps(chosen.out, _settings(SimulationConfig, chosen), hallmark(), cancel)
+        folder = _show(steps, "Simulated cohort")
     print(f"{folder}: slides, transcriptomes and their planted truth. Nothing in it comes from a patient.")
 
 
@@ -268,8 +269,7 @@ def _demo(chosen: argparse.Namespace) -> None:
 
     must_be_writable(chosen.out)
     path = _show(demo_slide_steps(chosen.out), "Demo slide")
-    _main_predict = _parser().parse_args(["predict", str(path), "-o", str(chosen.out)])
-    _predict(_main_predict)
+    _predict(_parser().parse_args(["predict", str(path), "-o", str(chosen.out)]))
     if not chosen.no_window and _has_display():
         _open_window(path)
 

@@ -13,6 +13,7 @@ import pytest
 
 from addressed import addresses, write_pyramid
 from napari_pathlupi import open_slide
+from napari_pathlupi.cli import main
 from napari_pathlupi.errors import MissingExtraError, SlideError
 from napari_pathlupi.slides import _remote
 from napari_pathlupi.slides._url import SlideUrl
@@ -30,6 +31,10 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), functools.partial(_Handler, folder))
         self.mood = ""
         self.sent = 0
+        self.asked: list[str] = []
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing when a client hangs up."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -51,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_body: bool) -> None:
         path = self.folder / self.path.split("?")[0].lstrip("/")
+        self.server.asked.append(self.path)
         if not path.is_file() or self.server.mood == "forbids":
             self.send_response(403 if path.is_file() else 404)
             self.send_header("Content-Length", "0")
@@ -174,3 +180,51 @@ def test_an_absent_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_remote, "_reach", absent)
     with pytest.raises(MissingExtraError, match=r"a\.svs over s3:// needs the extra 'remote'"):
         open_slide("s3://bucket/a.svs")
+
+
+@pytest.fixture
+def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLUPI_CONFIG", str(tmp_path / "config"))
+
+
+def _info(address: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main(["info", address])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.usefixtures("own_config")
+def test_pathlupi_info_reads_addresses(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_pyramid(tmp_path / "far.svs", [PICTURE])
+    with zipfile.ZipFile(tmp_path / "slides.zip", "w") as archive:
+        archive.write(path, "folder/far.svs")
+    words = "far.svs: Aperio, 900 × 700 px"
+    for address in (
+        _address(server, "far.svs?token=a//b"),
+        f"zip://folder/far.svs::{tmp_path / 'slides.zip'}",
+        f"zip://folder/far.svs::{_address(server, 'slides.zip')}",
+    ):
+        code, out, err = _info(address, capsys)
+        assert (code, err) == (0, "")
+        assert out.startswith(words)
+    assert "/far.svs?token=a//b" in server.asked  # to the letter
+
+
+@pytest.mark.usefixtures("own_config")
+@pytest.mark.parametrize("mood", ["forbids", "whole files only", "drops"])
+def test_pathlupi_info_says_in_one_sentence_why_an_address_cannot_be_read(
+    server: Server, tmp_path: Path, mood: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pyramid(tmp_path / "far.svs", [PICTURE])
+    server.mood = mood
+    with zipfile.ZipFile(tmp_path / "slides.zip", "w") as archive:
+        archive.writestr("other.svs", b"")
+    for address in (
+        _address(server, "far.svs?token=secret"),
+        f"zip://far.svs::{tmp_path / 'slides.zip'}",
+        f"zip://far.svs::{tmp_path / 'absent.zip'}",
+    ):
+        code, out, err = _info(address, capsys)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("pathlupi: ") and "far.svs" in err
+        assert "secret" not in err and "Traceback" not in err
