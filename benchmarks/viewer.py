@@ -249,7 +249,7 @@ def main() -> None:
         serve(chosen.serve, repeated_slide(chosen.side))
         return
     # the places that are revisited are so few that their tiles fit into the bound
-    side, jumps, revisited, pans = (8000, 6, 3, 1) if chosen.quick else (40000, 40, 8, 5)
+    side, jumps, revisited, pans = (8000, 5, 2, 1) if chosen.quick else (40000, 40, 8, 5)
     repeated_slide(side)
     kinds = ("ours", "zarr", "memory") if chosen.quick else ("ours", "zarr", "dask", "memory")
     with tempfile.TemporaryDirectory() as settings:
