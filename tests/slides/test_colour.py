@@ -9,7 +9,9 @@ import pytest
 
 from addressed import Picture, addresses, write_pyramid
 from napari_pathlupi import open_slide
+from napari_pathlupi.catalogue import formats
 from napari_pathlupi.errors import SlideError
+from napari_pathlupi.slides._choice import Choice
 from stacks import a_profile
 
 PICTURE = addresses((200, 300))
@@ -41,6 +43,15 @@ def test_every_level_has_the_colours_that_imagecms_gives(tmp_path: Path) -> None
         expected = _by_imagecms(as_stored, a_profile()).astype(int)
         assert np.abs(slide.read_level(number, (0, 0), level.shape_px) - expected).max() <= 1
         assert np.abs(expected - as_stored).max() > 20
+
+
+@pytest.mark.parametrize("reader", ["openslide", "tiffslide"])
+def test_the_other_libraries_hand_the_same_profile_on(reader: str, tmp_path: Path) -> None:
+    pytest.importorskip(reader, exc_type=ImportError)
+    path = _slide(tmp_path)
+    with formats[reader].open(path, Choice(colour="srgb")) as slide:
+        expected = _by_imagecms(PICTURE, a_profile()).astype(int)
+        assert np.abs(slide.read_level(0, (0, 0), (200, 300)) - expected).max() <= 1
 
 
 def test_corrected_features_are_other_features_and_the_profile_is_offered_either_way(tmp_path: Path) -> None:

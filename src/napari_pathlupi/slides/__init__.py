@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from napari_pathlupi.catalogue import formats
-from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
+from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._choice import AS_STORED, Choice
 from napari_pathlupi.slides._slide import Format, Slide
 from napari_pathlupi.slides._url import SlideUrl
@@ -54,13 +54,18 @@ def open_slide(
             if mpp is not None:
                 slide.state_mpp(mpp)
             return slide
+    raise _refused(place, said, missing)
+
+
+def _refused(place: Path | SlideUrl, said: list[str], missing: list[MissingExtraError]) -> PathlupiError:
+    """What to raise when no reader opens a slide, from what each of them said."""
     is_folder = isinstance(place, Path) and place.is_dir()
     if missing and (is_folder or not said):
-        raise missing[0]
+        return missing[0]
     words = "; ".join(dict.fromkeys([*said, *map(str, missing)])).rstrip(".")
     if is_folder:
-        raise SlideError(f"{place} is a folder, but no slide ({words}): give one slide file in it.")
-    raise SlideError(f"cannot open {place.name}: {words}")
+        return SlideError(f"{place} is a folder, but no slide ({words}): give one slide file in it.")
+    return SlideError(f"cannot open {place.name}: {words}")
 
 
 def _fitting(path: Path) -> list[Format]:

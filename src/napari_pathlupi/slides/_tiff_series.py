@@ -47,7 +47,7 @@ def chosen_pages(tiff: Any, choice: Choice, name: str) -> tuple[list[Any], Mpp |
     if not levels:
         raise UnknownFormatError(f"{name} stores several planes apart")
     depths_um = _depths_um(tiff, scene, levels[0])
-    offer = Offer(scenes, depths_um, _icc_profile(levels[0].keyframe))
+    offer = Offer(scenes, depths_um, icc_profile_of(levels[0].keyframe))
     offer.must_hold(choice, name)
     pages = [_page(level, choice.plane, name) for level in levels if choice.plane < _count(level)]
     if scene.kind in ("generic", "uniform"):
@@ -127,7 +127,8 @@ def _depths_um(tiff: Any, scene: Any, level: Any) -> tuple[float | None, ...]:
     return tuple(None if step is None else plane * step for plane in range(count))
 
 
-def _icc_profile(page: Any) -> bytes:
+def icc_profile_of(page: Any) -> bytes:
+    """Return the ICC profile of a tifffile page, or nothing."""
     profile = page.tags.valueof(ICC_PROFILE)
     return profile if isinstance(profile, bytes) else b""
 

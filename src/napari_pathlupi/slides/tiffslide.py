@@ -4,6 +4,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +20,7 @@ from napari_pathlupi.slides._lzw import LIBTIFF
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED, TIFF_FAULTS, must_not_overlap
+from napari_pathlupi.slides._tiff_series import icc_profile_of
 from napari_pathlupi.slides._tiff_tiles import BOUNDED, MOST_TILE_PX, pixels_told_by
 
 if TYPE_CHECKING:
@@ -50,12 +52,13 @@ class TiffSlideSlide(Slide):
                 if self._reader is None:
                     self._reader, self._file = _open_reader(self._local)
                 try:
-                    return np.asarray(self._reader.zarr_group[str(level)][rows, columns])
+                    stored = np.asarray(self._reader.zarr_group[str(level)][rows, columns])
                 except TIFF_FAULTS as error:
                     raise SlideError(
                         f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
                         "is damaged, copy it again."
                     ) from error
+            return self.coloured(stored[..., :3])
 
         return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
 
@@ -133,7 +136,8 @@ def open_with_tiffslide(path: Path, choice: Choice = DEFAULT) -> TiffSlideSlide:
             raise _refused(f"{level.shape} of {level.dtype}: 8-bit RGB is what can be read")
         slide = TiffSlideSlide(path, reader, file)
         must_be_held(slide.frame.shape_px0, [path], path.name)
-        return slide.choose(choice)
+        page = reader.ts_tifffile.series[reader.properties["tiffslide.series-index"]].keyframe
+        return slide.choose(choice, replace(slide.offer, icc_profile=icc_profile_of(page)))
     except TIFF_FAULTS as error:
         file.close()
         raise _refused(str(error) or type(error).__name__) from error
