@@ -53,7 +53,7 @@ class RegionsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = Table("Region", "Area", "Mean percentile")
+        self.table = Table("Region", "Area", "Percentile")
         self.table.horizontalHeaderItem(2).setToolTip("Mean attention percentile of the tiles whose centre is inside")
         self.draw = button("Draw region", self.draw_asked.emit, "Click corner by corner, Esc or double click to end")
         self.from_threshold = button(

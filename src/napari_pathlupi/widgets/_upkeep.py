@@ -4,6 +4,7 @@ from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 
 from napari_pathlupi import layers
@@ -89,6 +90,7 @@ class Upkeep(QObject):
         stated = self.session.stated_mpp.get(slide.fingerprint)
         if stated is not None and (slide.frame.mpp is None or slide.frame.mpp.mean != stated):
             canvas.state_mpp(slide.fingerprint, stated)
+            show_info(f"{slide.path.name}: {stated:g} µm/px is used, as you stated it a while ago in this window.")
 
     def _show(self, run: Run) -> None:
         known, self.runs[run.identity] = run.identity in self.runs, run
