@@ -68,5 +68,6 @@ slide_encoders = Room("napari_pathlupi.slide_encoders", "ENCODER", "slide encode
 objectives = Room("napari_pathlupi.molecular.objectives", "OBJECTIVE", "molecular objective")
 tasks = Room("napari_pathlupi.tasks", "TASK", "task")
 exports = Room("napari_pathlupi.export", "EXPORT", "export")
+commands = Room("napari_pathlupi.commands", "COMMAND", "command")
 
 rooms = (formats, patch_encoders, slide_encoders, objectives, tasks, exports)

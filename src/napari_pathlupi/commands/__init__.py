@@ -1,0 +1,1 @@
+"""What ``pathlupi`` can be told to do: a command is a file."""

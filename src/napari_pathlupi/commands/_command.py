@@ -1,0 +1,125 @@
+"""What every command declares, and what several of them need."""
+
+import argparse
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
+from napari_pathlupi.core.settings import field_texts
+from napari_pathlupi.errors import OutputError
+
+if TYPE_CHECKING:
+    from napari_pathlupi.slides import Slide
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that ``pathlupi`` does; each file of the room defines one as ``COMMAND``.
+
+    Parameters
+    ----------
+    words
+        What it does, for the list of commands; begins in lower case and has no full stop.
+    add_arguments
+        Adds its arguments to a parser. Called for every command at each start, so it imports nothing heavy.
+    run
+        Does it. What cannot be done is raised as a `napari_pathlupi.errors.PathlupiError`.
+    """
+
+    words: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def add_slide_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how a slide is opened."""
+    from napari_pathlupi.slides._choice import AS_STORED, COLOURS
+
+    mpp_words = "µm per pixel, where the file does not say; remembered for the same content"
+    parser.add_argument("--mpp", type=float, help=mpp_words)
+    for name in ("plane", "scene"):
+        parser.add_argument(f"--{name}", type=int, default=0, help="which, as `pathlupi info` numbers them (default 0)")
+    colour_words = "srgb: through the colour profile (ICC) in the file"
+    parser.add_argument("--colour", choices=COLOURS, default=AS_STORED, help=colour_words)
+
+
+def opened(path: Path, chosen: argparse.Namespace) -> tuple["Slide", str]:
+    """Return what `open_at_scale` does for the flags of a command."""
+    from napari_pathlupi.slides._choice import Choice
+    from napari_pathlupi.workflows.scale import open_at_scale
+
+    return open_at_scale(path, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
+
+
+def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
+    """Add one flag for each field of a config dataclass."""
+    texts = field_texts(config)
+    for field in fields(config):
+        default = field.default
+        count = len(default) if isinstance(default, tuple) else None
+        kind = get_args(field.type)[0] if count else field.type
+        flag = f"--{field.name.replace('_', '-')}"
+        words = f"{texts[field.name]} (default {default})".replace("%", "%%")
+        parser.add_argument(flag, type=kind, nargs=count, default=default, help=words)
+
+
+def settings(config: type[Result], chosen: argparse.Namespace) -> Result:
+    """Return a config dataclass from the flags that were given."""
+    values = {f.name: getattr(chosen, f.name) for f in fields(config)}  # type: ignore[arg-type]
+    return config(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def show(steps: Steps[Result], title: str) -> Result:
+    """Drive long work behind a progress bar and return its result."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task(title, total=None)
+        while True:
+            try:
+                progress: Progress = next(steps)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            total = progress.total or None
+            bars.update(bar, description=f"{title}: {progress.stage}", completed=progress.done, total=total)
+            if progress.message:
+                bars.console.print(progress.message)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[CancelFlag]:
+    """Turn the first Ctrl+C into a request to stop that keeps what was done."""
+    cancel = CancelFlag()
+    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def must_be_writable(folder: Path) -> None:
+    """Make a folder for results, or say at once that nothing can be written there.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".pathlupi-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"nothing can be written to {folder} ({error.strerror}): choose another folder.") from error
