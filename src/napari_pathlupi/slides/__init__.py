@@ -23,26 +23,22 @@ def open_slide(
         ``gs://``, ``zip://slide.svs::slides.zip``) of a TIFF file, of which only ranges are fetched.
     mpp
         µm per pixel, where the file does not say or says it wrong; recorded as stated by the user.
-    plane, scene
-        Which focal plane of which scene; ``offer`` of a slide says what there is. 0 is what is shown unless asked.
-    colour
-        "as stored", or "srgb": through the file's ICC profile.
+    plane, scene, colour
+        Which focal plane of which scene, 0 unless asked (`Slide.offer` says what there is); and its colours "as stored",
+        or "srgb" through the file's ICC profile.
 
     Raises
     ------
-    SlideError
-        When the file is missing, empty, damaged or of no known format, with what each reader said; or when plane, scene
-        or profile are not there, with what is.
-    SettingsError
-        When the colours are not known.
+    SlideError, SettingsError
+        When the file is missing, empty, damaged or of no known format, with what each reader said; or when plane, scene,
+        profile or colours are not there, with what is.
     MissingExtraError
         When only an optional library that cannot be loaded could read it; the message says what to install.
     """
     choice, address = Choice(plane, scene, colour), SlideUrl.of(path)
     place = address or Path(str(path))
     fitting = _fitting_address(address) if address else _fitting(_must_be_there(Path(str(path))))
-    said: list[str] = []
-    missing: list[MissingExtraError] = []
+    said, missing = list[str](), list[MissingExtraError]()
     for candidate in fitting:
         try:
             slide: Slide = candidate.open(place, choice)
