@@ -24,14 +24,14 @@ def open_slide(
     mpp
         µm per pixel, where the file does not say or says it wrong; recorded as stated by the user.
     plane, scene, colour
-        Which focal plane of which scene, 0 unless asked (`Slide.offer` says what there is); and its colours "as stored",
-        or "srgb" through the file's ICC profile.
+        Which focal plane of which scene, 0 unless asked (`Slide.offer` says what there is); colours "as stored", or
+        "srgb" through the file's ICC profile.
 
     Raises
     ------
     SlideError, SettingsError
-        When the file is missing, empty, damaged or of no known format, with what each reader said; or when plane, scene,
-        profile or colours are not there, with what is.
+        When the file is missing, empty, damaged or of no known format, with what each reader said; or when plane,
+        scene, profile or colours are not there, with what is.
     MissingExtraError
         When only an optional library that cannot be loaded could read it; the message says what to install.
     """
