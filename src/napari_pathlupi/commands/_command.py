@@ -54,12 +54,12 @@ def add_slide_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colour", choices=COLOURS, default=AS_STORED, help=colour_words)
 
 
-def opened(path: Path, chosen: argparse.Namespace) -> tuple["Slide", str]:
-    """Return what `open_at_scale` does for the flags of a command."""
+def opened(place: str, chosen: argparse.Namespace) -> tuple["Slide", str]:
+    """Return what `open_at_scale` does for the flags of a command; a place is a path or an address, to the letter."""
     from napari_pathlupi.slides._choice import Choice
     from napari_pathlupi.workflows.scale import open_at_scale
 
-    return open_at_scale(path, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
+    return open_at_scale(place, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
 
 
 def add_settings(parser: argparse.ArgumentParser, config: type) -> None:

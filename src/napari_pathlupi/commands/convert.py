@@ -7,7 +7,7 @@ from napari_pathlupi.commands._command import Command, add_slide_options, interr
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("slide", type=Path)
+    parser.add_argument("slide")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.tif", help="the file to write, new")
     parser.add_argument("--lossless", action="store_true", help="every pixel as it was, several times as large")
     parser.add_argument("--quality", type=int, default=90, help="of the JPEG, 1 to 100 (default 90)")

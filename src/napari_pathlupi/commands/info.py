@@ -1,13 +1,12 @@
 """``pathlupi info``."""
 
 import argparse
-from pathlib import Path
 
 from napari_pathlupi.commands._command import Command, add_slide_options, opened
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("slide", type=Path)
+    parser.add_argument("slide")
     add_slide_options(parser)
 
 

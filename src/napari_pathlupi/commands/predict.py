@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("slides", type=Path, nargs="+", metavar="SLIDE")
+    parser.add_argument("slides", nargs="+", metavar="SLIDE")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--model", default="demo", help="name of a model, or a folder that holds one")
     parser.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
@@ -39,26 +39,26 @@ def _run(chosen: argparse.Namespace) -> None:
     must_be_writable(chosen.out)
     bundle, config = load_bundle(chosen.model), settings(PredictConfig, chosen)
     with interruptible() as cancel:
-        for path in chosen.slides:
-            _predict_one(path, bundle, config, chosen, cancel)
+        for place in chosen.slides:
+            _predict_one(place, bundle, config, chosen, cancel)
             if cancel:
                 break
     print(RESEARCH_USE_ONLY)
 
 
 def _predict_one(
-    path: Path, bundle: "Bundle", config: PredictConfig, chosen: argparse.Namespace, cancel: CancelFlag
+    place: str, bundle: "Bundle", config: PredictConfig, chosen: argparse.Namespace, cancel: CancelFlag
 ) -> None:
     from napari_pathlupi.export.geojson import read_regions
     from napari_pathlupi.workflows.predict import predict_steps
     from napari_pathlupi.workflows.save import save_prediction
 
-    slide, scale_note = opened(path, chosen)
+    slide, scale_note = opened(place, chosen)
     with slide:
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
-        prediction = show(predict_steps(slide, bundle, config, regions, cancel), path.name)
+        prediction = show(predict_steps(slide, bundle, config, regions, cancel), slide.path.name)
         files = save_prediction(prediction, slide.frame, chosen.out)
-    print(f"{path.name}: {prediction.words}")
+    print(f"{slide.path.name}: {prediction.words}")
     if not prediction.reference.supported:
         print(f"  {prediction.reference}")
     for row in prediction.answer.rows():
