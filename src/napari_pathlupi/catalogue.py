@@ -2,6 +2,9 @@
 
 ``patch_encoders["stain-texture"]`` is the ``ENCODER`` of ``patch_encoders/stain_texture.py``. Iterating a room lists
 its folder and imports nothing; looking a name up imports that one file; a miss suggests the nearest name.
+
+Where entries differ in data only, a room may let one file hold a table of them; the files of such a room are imported
+when it is listed, so they import nothing heavy themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +14,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from napari_pathlupi.errors import NotFoundError
@@ -28,32 +32,54 @@ class Room(Mapping[str, Any]):
         What each file of the folder must define.
     noun
         What one entry is called in a message.
+    table
+        What a file may define instead: several entries, each with its own ``name`` and perhaps ``aliases``.
     """
 
     package: str
     attribute: str
     noun: str
+    table: str = ""
 
     def __iter__(self) -> Iterator[str]:
-        spec = find_spec(self.package)
-        if spec is None or spec.submodule_search_locations is None:  # a broken installation
-            raise NotFoundError(f"the folder {self.package} is missing: install napari-pathlupi again.")
-        folders = tuple(map(Path, spec.submodule_search_locations))
-        return iter(_names(folders, tuple(folder.stat().st_mtime_ns for folder in folders)))
+        return iter(sorted(self._entries()) if self.table else self._files())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return name in list(self)
+        return name in list(self) or (bool(self.table) and name in self._aliases())
 
     def __getitem__(self, name: str) -> Any:
-        names = list(self)
-        if name not in names:
+        if name not in self:
+            names = list(self)
             near = get_close_matches(name, names, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise NotFoundError(f"no {self.noun} is called {name!r}: {hint}known: {', '.join(names)}.")
-        return getattr(import_module(f"{self.package}.{name.replace('-', '_')}"), self.attribute)
+        return self._entries()[self._aliases().get(name, name)] if self.table else self._only_entry(name)
+
+    def _files(self) -> list[str]:
+        spec = find_spec(self.package)
+        if spec is None or spec.submodule_search_locations is None:  # a broken installation
+            raise NotFoundError(f"the folder {self.package} is missing: install napari-pathlupi again.")
+        folders = tuple(map(Path, spec.submodule_search_locations))
+        return _names(folders, tuple(folder.stat().st_mtime_ns for folder in folders))
+
+    def _module(self, name: str) -> ModuleType:
+        return import_module(f"{self.package}.{name.replace('-', '_')}")
+
+    def _only_entry(self, name: str) -> Any:
+        return getattr(self._module(name), self.attribute)
+
+    def _entries(self) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        for file in self._files():
+            table = getattr(self._module(file), self.table, None)
+            entries |= {file: self._only_entry(file)} if table is None else {entry.name: entry for entry in table}
+        return entries
+
+    def _aliases(self) -> dict[str, str]:
+        return {alias: name for name, entry in self._entries().items() for alias in getattr(entry, "aliases", ())}
 
 
 @cache
@@ -63,7 +89,7 @@ def _names(folders: tuple[Path, ...], changed_ns: tuple[int, ...]) -> list[str]:
 
 
 formats = Room("napari_pathlupi.slides", "FORMAT", "slide format")
-patch_encoders = Room("napari_pathlupi.patch_encoders", "ENCODER", "patch encoder")
+patch_encoders = Room("napari_pathlupi.patch_encoders", "ENCODER", "patch encoder", "ENCODERS")
 slide_encoders = Room("napari_pathlupi.slide_encoders", "ENCODER", "slide encoder")
 objectives = Room("napari_pathlupi.molecular.objectives", "OBJECTIVE", "molecular objective")
 tasks = Room("napari_pathlupi.tasks", "TASK", "task")

@@ -83,6 +83,10 @@ class MissingExtraError(PathlupiError):
     """An optional library is absent or broken; the message says what to install."""
 
 
+class WeightsError(PathlupiError):
+    """The weights of a patch encoder are missing, damaged or another's; the message says where to get them."""
+
+
 class InferenceError(PathlupiError):
     """The device or the network failed while running."""
 

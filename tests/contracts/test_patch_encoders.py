@@ -1,13 +1,21 @@
-"""What holds for every patch encoder, whoever wrote it."""
+"""What holds for every patch encoder, whoever wrote it; those with weights are given random ones and one block."""
 
 import subprocess
 import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 
 from napari_pathlupi.catalogue import patch_encoders
-from napari_pathlupi.patch_encoders._encoder import PatchEncoder
+from napari_pathlupi.errors import MissingExtraError, SettingsError, WeightsError
+from napari_pathlupi.patch_encoders._encoder import ComputedEncoder, Loaded, PatchEncoder, State
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from random_networks import let_torchvision_load, random_weights, shallow
+
+let_torchvision_load()
 
 
 @pytest.fixture(params=list(patch_encoders))
@@ -20,75 +28,101 @@ def entry(name: str) -> PatchEncoder:
     return patch_encoders[name]
 
 
-def some_tiles(entry: PatchEncoder, count: int = 3) -> torch.Tensor:
+@pytest.fixture(params=[name for name, entry in patch_encoders.items() if isinstance(entry, ComputedEncoder)])
+def computed(request: pytest.FixtureRequest) -> ComputedEncoder:
+    return patch_encoders[request.param]
+
+
+@cache
+def loaded(name: str) -> Loaded:
+    entry = patch_encoders[name]
+    if isinstance(entry, ComputedEncoder):
+        return entry.load("cpu")
+    if entry.readiness().state is State.NEEDS_EXTRA:
+        pytest.skip(entry.readiness().words)
+    with TemporaryDirectory() as folder:
+        small = shallow(entry)
+        return small.load("cpu", random_weights(small, Path(folder, "random.safetensors")))
+
+
+def some_tiles(entry: PatchEncoder, count: int) -> torch.Tensor:
     shape = (count, entry.tile_px, entry.tile_px, 3)
     return torch.randint(60, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def test_says_what_it_is_and_under_which_licence(name, entry):
     assert isinstance(entry, PatchEncoder)
+    assert entry.name == name
     assert entry.title and entry.licence and entry.source and entry.version
-    identity = entry.identity
+    assert entry.mpp > 0
+
+
+def test_is_known_by_the_same_identity_once_loaded(name, entry):
+    identity = loaded(name).identity
     assert (identity.name, identity.dim, identity.tile_px) == (name, entry.dim, entry.tile_px)
-    assert entry.mpp == identity.mpp > 0
+    assert identity == entry.identity_of(identity.version)
+    entry.must_make(identity, "a model")
 
 
-def test_is_known_by_the_same_identity_once_loaded(entry):
-    loaded = entry.load("cpu")
-    assert loaded.identity == entry.identity
-    assert loaded.precision == "float32"
-
-
-def test_choosing_it_loads_no_torch(name):
-    code = f"""
-import sys
-from napari_pathlupi.catalogue import patch_encoders
-patch_encoders[{name!r}]
-sys.exit("torch" in sys.modules)
-"""
+def test_choosing_any_loads_no_torch():
+    code = "import sys; from napari_pathlupi.catalogue import patch_encoders; dict(patch_encoders); "
+    code += "[entry.readiness() for entry in patch_encoders.values()]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_gives_one_float32_vector_per_tile(entry):
-    vectors = entry.load("cpu").encode(some_tiles(entry))
-    assert vectors.shape == (3, entry.dim)
-    assert vectors.dtype == torch.float32
-    assert not vectors.requires_grad
+def test_no_two_share_a_name_or_an_alias():
+    names = [*patch_encoders, *(alias for entry in patch_encoders.values() for alias in entry.aliases)]
+    assert len(names) == len(set(names))
+    assert all(patch_encoders[alias].name in patch_encoders for alias in names)
 
 
-@pytest.mark.parametrize("level", [0, 128, 240, 255])
-def test_is_finite_on_empty_tiles(entry, level):
-    tiles = torch.full((1, entry.tile_px, entry.tile_px, 3), level, dtype=torch.uint8)
-    assert entry.load("cpu").encode(tiles).isfinite().all()
+def test_is_ready_or_says_what_is_missing(entry):
+    readiness = entry.readiness()
+    assert readiness.words
+    assert readiness.usable or readiness.address or readiness.state in (State.NEEDS_EXTRA, State.NEEDS_DOWNLOAD)
 
 
-def test_is_finite_on_noise(entry):
-    assert entry.load("cpu").encode(some_tiles(entry)).isfinite().all()
+def test_without_weights_it_says_where_to_get_them(entry):
+    if isinstance(entry, PretrainedEncoder) and not entry.readiness().usable:
+        with pytest.raises((WeightsError, MissingExtraError), match=rf"pathlupi encoders \w+ {entry.name}|pip install"):
+            entry.load("cpu")
 
 
-def test_batching_changes_nothing(entry):
-    encode, tiles = entry.load("cpu").encode, some_tiles(entry, 11)
-    alone = torch.cat([encode(tile[None]) for tile in tiles])
-    torch.testing.assert_close(encode(tiles), alone, rtol=1e-4, atol=1e-4)
-
-
-def test_the_same_tiles_give_the_same_vectors(entry):
-    tiles = some_tiles(entry)
+def test_gives_one_finite_float32_vector_per_tile_whatever_the_batch(name, entry):
+    tiles = torch.cat([some_tiles(entry, 1), torch.full((1, entry.tile_px, entry.tile_px, 3), 255, dtype=torch.uint8)])
     untouched = tiles.clone()
-    torch.testing.assert_close(entry.load("cpu").encode(tiles), entry.load("cpu").encode(tiles.clone()), rtol=0, atol=0)
+    vectors = loaded(name).encode(tiles)
+    assert vectors.shape == (2, entry.dim)
+    assert vectors.dtype == torch.float32
+    assert vectors.isfinite().all()
+    assert not vectors.requires_grad
+    assert not torch.allclose(*vectors)
+    torch.testing.assert_close(loaded(name).encode(tiles[:1]), vectors[:1], rtol=1e-4, atol=1e-4)
     assert torch.equal(tiles, untouched)
 
 
-def test_different_tiles_give_different_vectors(entry):
-    first, second, third = entry.load("cpu").encode(some_tiles(entry))
-    assert not torch.allclose(first, second)
-    assert not torch.allclose(second, third)
+@pytest.mark.parametrize("level", [0, 128, 240])
+def test_computed_ones_are_finite_on_empty_tiles(computed, level):
+    tiles = torch.full((1, computed.tile_px, computed.tile_px, 3), level, dtype=torch.uint8)
+    assert computed.load("cpu").encode(tiles).isfinite().all()
+
+
+def test_computed_ones_do_not_depend_on_the_batch(computed):
+    encode, tiles = computed.load("cpu").encode, some_tiles(computed, 11)
+    alone = torch.cat([encode(tile[None]) for tile in tiles])
+    torch.testing.assert_close(encode(tiles), alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(encode(tiles), computed.load("cpu").encode(tiles), rtol=0, atol=0)
+
+
+def test_computed_ones_refuse_weights(computed):
+    with pytest.raises(SettingsError, match="has no weights"):
+        computed.load("cpu", Path("weights.safetensors"))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_processor_and_gpu_agree(entry):
-    tiles = some_tiles(entry, 9)
-    on_gpu = entry.load("cuda").encode(tiles.cuda())
+def test_processor_and_gpu_agree(computed):
+    tiles = some_tiles(computed, 9)
+    on_gpu = computed.load("cuda").encode(tiles.cuda())
     assert on_gpu.is_cuda
-    torch.testing.assert_close(on_gpu.cpu(), entry.load("cpu").encode(tiles), rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(on_gpu.cpu(), computed.load("cpu").encode(tiles), rtol=2e-3, atol=2e-3)

@@ -1,8 +1,17 @@
 """One frozen dataclass per verb is the only place where its settings are written: flags, TOML keys and forms follow."""
 
+import os
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+import platformdirs
+
+
+def config_folder() -> Path:
+    """Return the user's settings folder for this package, as the system has it; ``PATHLUPI_CONFIG`` names another."""
+    return Path(os.environ.get("PATHLUPI_CONFIG") or platformdirs.user_config_dir("napari-pathlupi", appauthor=False))
 
 
 def field_texts(config: type) -> dict[str, str]:

@@ -4,10 +4,15 @@ Works offline and at once, is the same on every machine and learns nothing from 
 `napari_pathlupi.patch_encoders._texture`.
 """
 
-from napari_pathlupi.patch_encoders._encoder import Loaded, PatchEncoder
+from typing import TYPE_CHECKING
+
+from napari_pathlupi.patch_encoders._encoder import ComputedEncoder
+
+if TYPE_CHECKING:
+    from napari_pathlupi.patch_encoders._encoder import EncodeTiles
 
 
-def _load(device: str) -> Loaded:
+def _make(device: str) -> "EncodeTiles":
     """Nothing to build: the tiles bring their device with them."""
     import torch
 
@@ -16,18 +21,16 @@ def _load(device: str) -> Loaded:
     # glibc keeps what is freed up to the size of the largest block freed so far; without that a third of the time
     # goes into asking for the same pages again.
     torch.zeros(2**24, dtype=torch.uint8)
-    return Loaded(describe, ENCODER.identity)
+    return describe
 
 
-ENCODER = PatchEncoder(
+ENCODER = ComputedEncoder(
     name="stain-texture",
     title="Stain and texture (no weights)",
     dim=151,
     tile_px=256,
     mpp=0.5,
-    version="1",
     licence="BSD-3-Clause",
-    gated=False,
     source="napari-pathlupi; stain vectors of Ruifrok & Johnston, Anal. Quant. Cytol. Histol. 23 (2001) 291-299",
-    load=_load,
+    make=_make,
 )

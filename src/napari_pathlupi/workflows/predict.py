@@ -95,7 +95,7 @@ def plan(
     """
     config = config or PredictConfig()
     encoder = bundle.card.patch_encoder.identity
-    encoder.must_equal(patch_encoders[encoder.name].identity, f"the model {bundle.card.title!r}")
+    patch_encoders[encoder.name].must_make(encoder, f"the model {bundle.card.title!r}")
     tissue = find_tissue_on(slide)
     grid = tile(slide, encoder.tile_px, encoder.mpp, TileConfig(config.min_coverage), regions, tissue)
     return Plan(tissue, grid, choose_device(config.device).words)

@@ -4,14 +4,12 @@ What is kept is a fingerprint and a number: no name and no path, which may tell 
 """
 
 import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.core.settings import config_folder
 from napari_pathlupi.errors import OutputError, SettingsError, SlideError
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.slides import Slide, open_slide
@@ -21,11 +19,6 @@ REMEMBERED = "stated by the user, remembered"
 """Source of a scale that was stated in an earlier run."""
 AGREE = 1e-3
 """Two scales that differ by a smaller share are the same (our choice)."""
-
-
-def config_folder() -> Path:
-    """Return the user's settings folder for this package, as the system has it; ``PATHLUPI_CONFIG`` names another."""
-    return Path(os.environ.get("PATHLUPI_CONFIG") or platformdirs.user_config_dir("napari-pathlupi", appauthor=False))
 
 
 def remembered_mpp(fingerprint: str) -> Mpp | None:

@@ -1,0 +1,108 @@
+"""Networks with weights, from uint8 tiles to vectors on one device."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from napari_pathlupi.errors import MissingExtraError, WeightsError
+from napari_pathlupi.patch_encoders import _places
+from napari_pathlupi.patch_encoders._checkpoint import digest_of, fill, read_tensors
+from napari_pathlupi.patch_encoders._encoder import Loaded
+
+if TYPE_CHECKING:
+    from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder
+
+Tiles = UInt8[Tensor, "tiles side side 3"]
+Planes = Float[Tensor, "tiles 3 input input"]
+
+TENSOR_CORES = {torch.float16: 7, torch.bfloat16: 8}
+"""CUDA compute capability from which a type is faster than float32: Volta for float16, Ampere for bfloat16."""
+
+
+class Prepared(nn.Module):
+    """A network with what happens to a tile before it.
+
+    Resizing is done in float32 and rounded to whole grey levels, as Pillow gives them: at most one level apart from it.
+
+    Parameters
+    ----------
+    network
+        (tiles, 3, input_px, input_px) normalised -> (tiles, dim).
+    preparation
+        See `Preparation`.
+    tile_px
+        Side of a tile.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, preparation: "Preparation", tile_px: int) -> None:
+        super().__init__()
+        self.network, self.preparation, self.tile_px = network, preparation, tile_px
+        mean, std = (torch.tensor(values)[:, None, None] for values in (preparation.mean, preparation.std))
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", -mean / std)
+
+    def prepare(self, tiles: Tiles) -> Planes:
+        """Return tiles as the network sees them."""
+        how, side = self.preparation, tiles.shape[1]
+        if side != self.tile_px:
+            raise ValueError(f"tiles of {side} px: this encoder sees tiles of {self.tile_px} px")
+        planes = tiles.permute(0, 3, 1, 2)
+        if how.resize_px not in (0, side):
+            side = how.resize_px
+            planes = interpolate(planes.float(), (side, side), mode=how.interpolation, antialias=True)
+            planes = planes.round_().clamp_(0, 255)
+        start = round((side - how.input_px) / 2)
+        planes = planes[..., start : start + how.input_px, start : start + how.input_px]
+        return planes * self.scale + self.shift
+
+    def forward(self, tiles: Tiles) -> Float[Tensor, "tiles dim"]:
+        vectors: Tensor = self.network(self.prepare(tiles))
+        return vectors
+
+
+def precision_on(device: str, wish: str) -> torch.dtype:
+    """Return the type to compute in: a half one only on a CUDA device that is fast at it, otherwise float32."""
+    dtype: torch.dtype = getattr(torch, wish)
+    if dtype not in TENSOR_CORES or torch.device(device).type != "cuda":
+        return torch.float32
+    return dtype if torch.cuda.get_device_capability(device)[0] >= TENSOR_CORES[dtype] else torch.float32
+
+
+def built(architecture: "Architecture") -> nn.Module:
+    """Return a network without values, or with its first random ones where it computes some of its buffers."""
+    with torch.device("meta"):
+        network = architecture.build()
+    kept = network.state_dict().keys()
+    computed = [name for name, _ in network.named_buffers() if name not in kept]
+    return architecture.build() if computed else network
+
+
+def load_pretrained(encoder: "PretrainedEncoder", device: str, named: Path | None = None) -> Loaded:
+    """Return an encoder with its weights on a device; see `PatchEncoder.load`."""
+    missing = _places.missing_libraries(encoder)
+    if missing:
+        raise MissingExtraError(missing)
+    path = _places.find(encoder, named)
+    if path is None:
+        raise WeightsError(f"{encoder.title}: {_places.what_is_needed(encoder).words}")
+    network, published = built(encoder.architecture), read_tensors(path)
+    version = f"{encoder.version}.{digest_of(published)[:16]}"
+    fill(network, encoder.architecture.tensors(published, network), encoder, path)
+    prepared = Prepared(network, encoder.preparation, encoder.tile_px).to(device, torch.float32)
+    prepared.eval().requires_grad_(False)
+    dtype = precision_on(device, encoder.precision)
+
+    @torch.inference_mode()
+    def encode(tiles: Tensor) -> Tensor:
+        with torch.autocast(tiles.device.type, dtype, enabled=dtype != torch.float32):
+            vectors: Tensor = prepared(tiles)
+        return vectors.float()
+
+    return Loaded(encode, encoder.identity_of(version), str(dtype).removeprefix("torch."))

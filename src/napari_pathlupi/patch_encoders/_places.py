@@ -1,0 +1,153 @@
+"""Where the weights of an encoder are on this machine, and what stands in the way if they are not; no network is asked.
+
+Looked at in this order: what the caller names; the file or folder that is called like the encoder in the folder
+``PATHLUPI_WEIGHTS``; what ``pathlupi encoders use`` keeps in ``encoders.json`` of the settings folder; the cache of the
+Hugging Face Hub.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_pathlupi.core.settings import config_folder
+from napari_pathlupi.errors import SettingsError, WeightsError
+from napari_pathlupi.patch_encoders._encoder import Readiness, State
+
+if TYPE_CHECKING:
+    from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder, Weights
+
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
+INSTALL = {
+    "musk": "pip install git+https://github.com/lilab-stanford/MUSK",
+    "": "pip install -c constraints.txt 'napari-pathlupi[encoders]'",
+}
+"""What brings a library; most come with the extra."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the user has said of encoders.
+
+    Parameters
+    ----------
+    weights
+        Files or folders, by the encoder's name.
+    licences
+        Encoders whose licence the user says to have accepted where it is given out.
+    """
+
+    weights: dict[str, str] = field(default_factory=dict)
+    licences: tuple[str, ...] = ()
+
+
+def kept_file() -> Path:
+    """Return the file that holds `Kept`."""
+    return config_folder() / "encoders.json"
+
+
+def kept() -> Kept:
+    """Return what the user has said of encoders so far.
+
+    Raises
+    ------
+    SettingsError
+        When the file cannot be read.
+    """
+    try:
+        content: Any = json.loads(kept_file().read_bytes())
+        weights = {str(name): str(place) for name, place in content["weights"].items()}
+        return Kept(weights, tuple(map(str, content["licences"])))
+    except (FileNotFoundError, NotADirectoryError):
+        return Kept()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"{kept_file()}, which keeps where your encoders are, cannot be read ({error}): mend or delete it."
+        ) from error
+
+
+def find(encoder: "PretrainedEncoder", named: Path | None = None) -> Path | None:
+    """Return the file with an encoder's weights, or None when it is nowhere on this machine.
+
+    Raises
+    ------
+    WeightsError
+        When a place was named and holds no weights.
+    SettingsError
+        When what is kept cannot be read.
+    """
+    if named is not None:
+        return _file_at(named, encoder, "named for")
+    folder = os.environ.get("PATHLUPI_WEIGHTS")
+    for place in _called(encoder.name, Path(folder)) if folder else ():
+        return _file_at(place, encoder, "in PATHLUPI_WEIGHTS for")
+    known = kept().weights.get(encoder.name)
+    return _file_at(Path(known), encoder, "kept for") if known else _in_hub_cache(encoder.weights)
+
+
+def _called(name: str, folder: Path) -> Iterable[Path]:
+    return (place for suffix in ("", *SUFFIXES) if (place := folder / f"{name}{suffix}").exists())
+
+
+def _file_at(place: Path, encoder: "PretrainedEncoder", how: str) -> Path:
+    if place.is_file():
+        return place
+    for name in encoder.weights.files:
+        if (place / name).is_file():
+            return place / name
+    if place.is_dir():
+        files = [file for file in place.iterdir() if file.suffix in SUFFIXES]
+        if len(files) == 1:
+            return files[0]
+        raise WeightsError(
+            f"{place}, {how} {encoder.name}, holds {len(files)} files that could be its weights: name the file itself."
+        )
+    raise WeightsError(f"{place}, {how} {encoder.name}, does not exist: name the file with the weights, or its folder.")
+
+
+def _in_hub_cache(weights: "Weights") -> Path | None:
+    if not weights.repository or find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = (try_to_load_from_cache(weights.repository, file) for file in weights.files)
+    return next((Path(place) for place in cached if isinstance(place, str)), None)
+
+
+def missing_libraries(encoder: "PretrainedEncoder") -> str:
+    """Return a sentence on what to install first, "" when all is there (whether it works shows when it is loaded)."""
+    missing = [name for name in encoder.architecture.requires if find_spec(name) is None]
+    if not missing:
+        return ""
+    commands = dict.fromkeys(INSTALL.get(name, INSTALL[""]) for name in missing)
+    return f"This encoder needs {' and '.join(missing)}: {'; '.join(commands)}"
+
+
+def what_is_needed(encoder: "PretrainedEncoder") -> Readiness:
+    """Return what to do next about weights that are not on this machine."""
+    name, weights = encoder.name, encoder.weights
+    get = f"get them with: pathlupi encoders get {name}"
+    if not weights.repository:
+        words = f"Its publishers give out a file at {weights.address}: pathlupi encoders use {name} FILE"
+        return Readiness(State.NEEDS_FILE, words, weights.address)
+    if encoder.gated and name not in kept().licences:
+        words = f"Accept its licence ({encoder.licence}) at {weights.address}; then {get}"
+        return Readiness(State.NEEDS_LICENCE, words, weights.address)
+    if encoder.gated and not token():
+        words = f"Its weights need your Hugging Face token in HF_TOKEN (or: hf auth login); then {get}"
+        return Readiness(State.NEEDS_TOKEN, words, "https://huggingface.co/settings/tokens")
+    size = f" ({weights.size})" if weights.size else ""
+    return Readiness(State.NEEDS_DOWNLOAD, f"Its weights are not on this machine{size}: {get}", weights.address)
+
+
+def token() -> str | None:
+    """Return the user's token for the Hub: ``HF_TOKEN``, or what ``hf auth login`` keeps."""
+    if find_spec("huggingface_hub") is None:
+        return os.environ.get("HF_TOKEN")
+    from huggingface_hub import get_token
+
+    known: str | None = get_token()
+    return known

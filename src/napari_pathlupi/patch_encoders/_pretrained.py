@@ -1,0 +1,152 @@
+"""Encoders with weights, as data: what is given to the network, which network, and where its weights are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from napari_pathlupi.errors import WeightsError
+from napari_pathlupi.patch_encoders._encoder import Loaded, PatchEncoder, Readiness, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+    from napari_pathlupi.core.features import EncoderIdentity
+
+    Tensors = Mapping[str, Tensor]
+
+Colour = tuple[float, float, float]
+
+IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
+IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
+HALF: Colour = (0.5, 0.5, 0.5)
+"""Mean and standard deviation that bring 0..1 to -1..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What happens to a tile before the network, as its publishers do it with Pillow and torchvision.
+
+    Parameters
+    ----------
+    input_px
+        Side of what the network sees; cropped from the centre.
+    resize_px
+        Side after resizing, before the crop; 0: as the tile is.
+    interpolation
+        Of the resizing, always with anti-aliasing.
+    mean, std
+        Of red, green and blue between 0 and 1.
+    """
+
+    input_px: int = 224
+    resize_px: int = 0
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: Colour = IMAGENET_MEAN
+    std: Colour = IMAGENET_STD
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where the weights of a network are given out.
+
+    Parameters
+    ----------
+    repository
+        Name on the Hugging Face Hub; "" where the publishers give out a file elsewhere.
+    files
+        Names that the file may have there, best first.
+    page
+        Address of the page that gives them out, where it is not the repository's.
+    parameters
+        Published number of parameters, as "303 M" or "1.1 B"; "" where none was found.
+    of_whole_file
+        Whether that counts all of the file, of which the encoder is a part.
+    """
+
+    repository: str
+    files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
+    page: str = ""
+    parameters: str = ""
+    of_whole_file: bool = False
+
+    @property
+    def address(self) -> str:
+        """The page that gives them out."""
+        return self.page or f"https://huggingface.co/{self.repository}"
+
+    @property
+    def size(self) -> str:
+        """About how large the file is, "" when unknown: four bytes a parameter."""
+        return f"about {self.millions * 4e-3:.2g} GB" if self.parameters else ""
+
+    @property
+    def millions(self) -> float:
+        """Published number of parameters in millions, 0 where none was found."""
+        number, _, unit = self.parameters.partition(" ")
+        return float(number or 0) * (1000 if unit == "B" else 1)
+
+
+class Architecture(ABC):
+    """Builds a network and takes its tensors out of a published file."""
+
+    __slots__ = ()
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Libraries that are no part of the plain installation."""
+        return ("timm", "huggingface_hub")
+
+    @abstractmethod
+    def build(self) -> "Module":
+        """Return the network: (tiles, 3, input_px, input_px) normalised -> (tiles, dim)."""
+
+    @abstractmethod
+    def tensors(self, published: "Tensors", network: "Module") -> "Tensors":
+        """Return the network's tensors by its own names, from those in the file by theirs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainedEncoder(PatchEncoder):
+    """An encoder with weights that somebody else trained and gives out.
+
+    Its vectors are recognised by `version` and a digest of the tensors in the file of weights.
+
+    Parameters
+    ----------
+    preparation
+        What happens to a tile before the network.
+    architecture
+        The network.
+    weights
+        Where its weights are given out.
+    precision
+        What to compute in on a CUDA device that has it; elsewhere it is float32.
+    """
+
+    preparation: Preparation
+    architecture: Architecture
+    weights: Weights
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+
+    def must_make(self, identity: "EncoderIdentity", what: str) -> None:
+        identity.must_equal(self.identity_of(identity.version), what)
+
+    def readiness(self) -> Readiness:
+        from napari_pathlupi.patch_encoders import _places
+
+        missing = _places.missing_libraries(self)
+        if missing:
+            return Readiness(State.NEEDS_EXTRA, missing)
+        try:
+            found = _places.find(self)
+        except WeightsError as error:
+            return Readiness(State.NEEDS_FILE, str(error), self.weights.address)
+        return Readiness(State.LOCAL, f"{found}") if found else _places.what_is_needed(self)
+
+    def load(self, device: str, weights: Path | None = None) -> Loaded:
+        from napari_pathlupi.patch_encoders._loading import load_pretrained
+
+        return load_pretrained(self, device, weights)
