@@ -114,7 +114,13 @@ def tissue_corners(path: Path, most: int) -> list[Corner]:
 
 
 def regions(name: str, path: Path, corners: list[Corner], scale: float) -> Case:
-    return Case(name, path, lambda reader: [region(reader, corner, scale) for corner in corners], len(corners))
+    return Case(name, path, lambda reader: read_all(reader, corners, scale), len(corners))
+
+
+def read_all(reader: Reader, corners: list[Corner], scale: float) -> None:
+    """One tile after the other, as an encoder takes them: none is kept."""
+    for corner in corners:
+        region(reader, corner, scale)
 
 
 def look_about(reader: Reader, views: list[tuple[int, int]]) -> None:
