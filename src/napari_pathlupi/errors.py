@@ -14,6 +14,7 @@
     ├── BundleError                a model folder is damaged or not one
     ├── TableError                 a table or gene-set file cannot be used
     ├── OutputError                a result cannot be written
+    ├── InUseError                 another process is writing it
     ├── MissingExtraError          an optional library is absent or broken
     ├── InferenceError             the device or the network failed while running
     └── Cancelled                  stopped before there was anything to keep
@@ -23,6 +24,10 @@ None is a ``RuntimeError``: napari swallows those when they leave a generator wo
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_pathlupi.core.tissue import TissueMask
 
 
 class PathlupiError(Exception):
@@ -52,7 +57,19 @@ class UnsuitableSlideError(SlideError):
 
 
 class NoTissueError(UnsuitableSlideError):
-    """No tissue was found; the message gives the share of each other class."""
+    """No tissue was found; the message gives the share of each other class.
+
+    Parameters
+    ----------
+    words
+        What a user is told.
+    tissue
+        What lies where on the slide, for a person to mend, where it is known.
+    """
+
+    def __init__(self, words: str, tissue: "TissueMask | None" = None) -> None:
+        super().__init__(words)
+        self.tissue = tissue
 
 
 class NotFoundError(PathlupiError):
@@ -77,6 +94,10 @@ class TableError(PathlupiError):
 
 class OutputError(PathlupiError):
     """A result cannot be written where it was asked for."""
+
+
+class InUseError(PathlupiError):
+    """Another process is writing the same thing; the message says which."""
 
 
 class MissingExtraError(PathlupiError):
