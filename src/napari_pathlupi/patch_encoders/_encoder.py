@@ -122,6 +122,19 @@ class PatchEncoder(ABC):
 
         return EncoderIdentity(self.name, version, self.dim, self.tile_px, self.mpp)
 
+    def card(self) -> dict[str, str]:
+        """Return what is known of it, by label, in words."""
+        words = {
+            "name": f"{self.name}: {self.title}",
+            "tile": f"{self.tile_px} px at {self.mpp:g} µm/px",
+            "vector": f"{self.dim} numbers",
+            "licence": f"{self.licence}{' (on request)' if self.gated else ''}",
+            "source": self.source,
+            "note": self.note,
+            "TRIDENT": ", ".join(self.aliases),
+        }
+        return {label: text for label, text in words.items() if text}
+
     @abstractmethod
     def must_make(self, identity: "EncoderIdentity", what: str) -> None:
         """Refuse what this encoder cannot have made, as far as is known before it is loaded.

@@ -35,9 +35,9 @@ class Kept:
     Parameters
     ----------
     weights
-        Files or folders, by the encoder's name.
+        Files or folders, by `PretrainedEncoder.file_name`.
     licences
-        Encoders whose licence the user says to have accepted where it is given out.
+        Those of them whose licence the user says to have accepted where it is given out.
     """
 
     weights: dict[str, str] = field(default_factory=dict)
@@ -84,7 +84,7 @@ def find(encoder: "PretrainedEncoder", named: Path | None = None) -> Path | None
     folder = os.environ.get("PATHLUPI_WEIGHTS")
     for place in _called(encoder.name, Path(folder)) if folder else ():
         return _file_at(place, encoder, "in PATHLUPI_WEIGHTS for")
-    known = kept().weights.get(encoder.name)
+    known = kept().weights.get(encoder.file_name)
     return _file_at(Path(known), encoder, "kept for") if known else _in_hub_cache(encoder.weights)
 
 
@@ -133,7 +133,7 @@ def what_is_needed(encoder: "PretrainedEncoder") -> Readiness:
     if not weights.repository:
         words = f"Its publishers give out a file at {weights.address}: pathlupi encoders use {name} FILE"
         return Readiness(State.NEEDS_FILE, words, weights.address)
-    if encoder.gated and name not in kept().licences:
+    if encoder.gated and encoder.file_name not in kept().licences:
         words = f"Accept its licence ({encoder.licence}) at {weights.address}; then {get}"
         return Readiness(State.NEEDS_LICENCE, words, weights.address)
     if encoder.gated and not token():

@@ -47,6 +47,13 @@ class Preparation:
     mean: Colour = IMAGENET_MEAN
     std: Colour = IMAGENET_STD
 
+    @property
+    def words(self) -> str:
+        """What happens to a tile, for a card."""
+        resizing = f"resized to {self.resize_px} px ({self.interpolation}, anti-aliased), " if self.resize_px else ""
+        mean, std = (" ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
+        return f"sees {self.input_px} px: {resizing}mean {mean}, std {std}"
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -81,6 +88,13 @@ class Weights:
     def size(self) -> str:
         """About how large the file is, "" when unknown: four bytes a parameter."""
         return f"about {self.millions * 4e-3:.2g} GB" if self.parameters else ""
+
+    @property
+    def count_words(self) -> str:
+        """Published number of parameters and whether a test compares the network with it, for a card."""
+        if self.parameters and not self.of_whole_file:
+            return f"{self.parameters}, as published"
+        return f"{self.parameters} in the whole file; count not checked" if self.parameters else "count not checked"
 
     @property
     def millions(self) -> float:
@@ -130,6 +144,21 @@ class PretrainedEncoder(PatchEncoder):
     architecture: Architecture
     weights: Weights
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
+
+    @property
+    def file_name(self) -> str:
+        """What its weights are called where places and licences are kept; encoders that share a file share it."""
+        return self.weights.repository or self.name
+
+    def card(self) -> dict[str, str]:
+        kind = "" if self.precision == "float32" else f"; {self.precision} on a CUDA device that is fast at it"
+        return PatchEncoder.card(self) | {  # super() does not work in a dataclass with slots
+            "network": self.preparation.words,
+            "parameters": self.weights.count_words,
+            "precision": f"float32{kind}",
+            "weights": " ".join(filter(None, (self.weights.address, self.weights.size))),
+            "tried": "not run with real weights here",
+        }
 
     def must_make(self, identity: "EncoderIdentity", what: str) -> None:
         identity.must_equal(self.identity_of(identity.version), what)

@@ -38,7 +38,7 @@ ENCODER = PretrainedEncoder(
     dim=768,
     tile_px=256,
     mpp=1.0,
-    licence="GPL-3.0; the weights given out with CHIEF: AGPL-3.0",
+    licence="GPL-3.0 (the file of CHIEF: AGPL-3.0)",
     source="Wang et al., Medical Image Analysis 81 (2022) 102559",
     note="Sees tiles at 1.0 µm/px, half as fine as the others.",
     preparation=Preparation(resize_px=224),

@@ -9,7 +9,7 @@ ENCODER = PretrainedEncoder(
     dim=1536,
     tile_px=256,
     mpp=0.5,
-    licence="Apache-2.0 with conditions of use (non-commercial)",
+    licence="Apache-2.0 with conditions (non-commercial)",
     source="Xu et al., Nature 630 (2024) 181-188",
     gated=True,
     preparation=Preparation(resize_px=256, interpolation="bicubic"),
