@@ -16,9 +16,8 @@ def a_grid(rows: int = 5, columns: int = 6) -> TileGrid:
     """Every cell of a raster whose last row and column hang over the edge of `FRAME`."""
     cells = np.argwhere(np.ones((rows, columns), dtype=np.bool_)).astype(np.int64)
     stride = 224 * 0.5 / SLIDE_MPP.y, 224 * 0.5 / SLIDE_MPP.x
-    return TileGrid(
-        cells, (rows, columns), stride, 224, 0.5, SLIDE_MPP, np.linspace(0.5, 1, len(cells), dtype=np.float32)
-    )
+    share = np.linspace(0.5, 1, len(cells), dtype=np.float32)
+    return TileGrid(cells * np.array(stride), 224, 0.5, SLIDE_MPP, share, stride, (rows, columns))
 
 
 def a_prediction(weights: npt.ArrayLike | None = None, *, supported: bool = True) -> Prediction:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.core.lattice import Lattice
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import GLASS, PEN, TISSUE, TissueMask
 
@@ -135,3 +136,40 @@ def test_a_tile_without_size_is_refused(wrong):
     settings = {"tile_px": 32, "mpp": 0.5} | wrong
     with pytest.raises(ValueError, match="above 0"):
         TileGrid.over(mask_from(np.ones((2, 2))), (32, 32), HALF_MICRON, **settings)
+
+
+@settings(deadline=None, max_examples=30)
+@given(slides, st.floats(0.3, 1.0))
+def test_overlapping_tiles_each_have_a_cell_around_their_centre_and_are_covered_exactly(slide, share):
+    mask, shape_px0, mpp = slide_from(slide)
+    side = 16 / mpp.y, 16 / mpp.x
+    places = Lattice.even(shape_px0, side, (side[0] * share, side[1] * share))
+    grid = TileGrid.over(mask, shape_px0, mpp, 32, 0.5, min_coverage=0.0, lattice=places)
+    middles = grid.raster_origin_px0 + (grid.cells + 0.5) * grid.stride_px0
+    np.testing.assert_allclose(middles, grid.origins_px0 + np.array(grid.side_px0) / 2, atol=1e-6)
+    assert len(np.unique(grid.cells, axis=0)) == len(grid)
+    expected = [coverage_by_hand(mask, shape_px0, grid, i) for i in range(len(grid))]
+    np.testing.assert_allclose(grid.coverage, expected, atol=1e-5)
+
+
+def test_a_map_holds_the_mean_of_tiles_that_share_a_cell_and_nothing_where_there_is_none():
+    origins = np.array([[0, 0], [4, 4], [64, 0], [128, 64.0]])
+    grid = TileGrid(origins, 32, 1.0, HALF_MICRON, np.ones(4, np.float32), (64.0, 64.0), (3, 2))
+    drawn = grid.raster(np.array([1, 2, np.nan, 5], np.float32), "a value")
+    np.testing.assert_array_equal(drawn.values, [[1.5, np.nan], [np.nan, np.nan], [np.nan, 5]])
+
+
+def test_taking_tiles_in_another_order_keeps_what_belongs_together():
+    grid = TileGrid.over(mask_from(np.eye(8)), (128, 128), HALF_MICRON, 32, 0.5, min_coverage=0.0)
+    order = grid.outwards_from((0.0, 128.0))
+    turned = grid.take(order)
+    np.testing.assert_array_equal(turned.raster(turned.coverage, "").values, grid.raster(grid.coverage, "").values)
+    distances = np.hypot(*(turned.origins_px0 + 16 - (0.0, 128.0)).T)
+    assert (np.diff(distances) >= 0).all()
+
+
+def test_stored_tiles_are_read_one_after_another():
+    grid = TileGrid.over(mask_from(np.ones((16, 16))), (256, 256), HALF_MICRON, 32, 0.5)
+    stored = (grid.take(grid.by_stored_tile((96.0, 96.0))).origins_px0 // 96) @ (3, 1)
+    assert (np.diff(stored) >= 0).all()
+    assert np.count_nonzero(np.diff(stored)) == 8  # each of the nine once

@@ -1,6 +1,5 @@
 """Where the tiles of a slide lie."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +8,9 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from napari_pathlupi.core.coverage import coverage
 from napari_pathlupi.core.geometry import Mpp, Region
+from napari_pathlupi.core.lattice import Lattice
 from napari_pathlupi.core.results import Heatmap
 from napari_pathlupi.core.tissue import TissueMask
 
@@ -18,17 +19,12 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileGrid:
-    """Equal squares on one slide, in reading order.
+    """Equal squares on one slide, wherever each of them lies, and the raster on which their values are drawn.
 
     Parameters
     ----------
-    cells
-        (N, 2) row and column of each tile in the raster, int64.
-    raster_shape
-        Rows and columns of the raster that covers the slide.
-    stride_px0
-        Distance (y, x) between neighbouring tiles in level-0 pixels, a float: never rounded, so that tile ``i`` of a
-        row begins at exactly ``i * stride``.
+    origins_px0
+        (N, 2) exact top-left corner (y, x) of each tile, level-0 pixels, float64.
     tile_px
         Side of a tile as the patch encoder sees it, in pixels.
     mpp
@@ -36,22 +32,36 @@ class TileGrid:
     slide_mpp
         µm per pixel of the slide's level 0.
     coverage
-        (N,) share of each tile that is tissue, 0 to 1, float32.
+        (N,) share of each tile that is tissue, 0 to 1, float32; 1 where only other software knows.
+    stride_px0
+        Height and width of a cell of the raster: the distance (y, x) between neighbouring tiles, never rounded.
+    raster_shape
+        Rows and columns of the raster.
+    raster_origin_px0
+        Its top-left corner. A cell has the centre of its tile in its own centre, so of overlapping tiles each has one.
+    tissue_ids
+        (N,) which piece of tissue each tile lies on, from 1, 0 for none, int32; None when nobody looked.
     """
 
-    cells: npt.NDArray[np.int64]
-    raster_shape: tuple[int, int]
-    stride_px0: tuple[float, float]
+    origins_px0: FloatArray
     tile_px: int
     mpp: float
     slide_mpp: Mpp
     coverage: npt.NDArray[np.float32]
+    stride_px0: tuple[float, float]
+    raster_shape: tuple[int, int]
+    raster_origin_px0: tuple[float, float] = (0.0, 0.0)
+    tissue_ids: npt.NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
-        if self.cells.ndim != 2 or self.cells.shape[1] != 2 or self.coverage.shape != self.cells.shape[:1]:
-            raise ValueError(f"cells {self.cells.shape} must be (N, 2) and coverage {self.coverage.shape} (N,)")
-        self.cells.setflags(write=False)
-        self.coverage.setflags(write=False)
+        count = len(self.origins_px0)
+        if self.origins_px0.shape != (count, 2) or self.coverage.shape != (count,):
+            raise ValueError(f"origins {self.origins_px0.shape} must be (N, 2) and coverage {self.coverage.shape} (N,)")
+        if self.tissue_ids is not None and self.tissue_ids.shape != (count,):
+            raise ValueError(f"tissue ids {self.tissue_ids.shape} must be one per tile, {count}")
+        for values in (self.origins_px0, self.coverage, self.tissue_ids):
+            if values is not None:
+                values.setflags(write=False)
 
     @classmethod
     def over(
@@ -62,8 +72,9 @@ class TileGrid:
         tile_px: int,
         mpp: float,
         min_coverage: float = 0.5,
+        lattice: Lattice | None = None,
     ) -> "TileGrid":
-        """Return the tiles of a slide that hold enough tissue, edge to edge, in reading order.
+        """Return the tiles of a slide that hold enough tissue, in reading order.
 
         Parameters
         ----------
@@ -79,6 +90,8 @@ class TileGrid:
         min_coverage
             Least share of a tile's area that must be tissue, exact to a fraction of a mask cell; a tile with none is
             never kept.
+        lattice
+            Where tiles may begin; edge to edge from the slide's corner unless given, whose side must be the tile's.
 
         Raises
         ------
@@ -88,10 +101,13 @@ class TileGrid:
         if min(tile_px, mpp) <= 0:
             raise ValueError(f"tile_px {tile_px} and mpp {mpp} must be above 0")
         side = tile_px * mpp / slide_mpp.y, tile_px * mpp / slide_mpp.x
-        coverage = _coverage(mask, shape_px0, side)
-        cells = np.argwhere((coverage >= min_coverage - 1e-6) & (coverage > 0)).astype(np.int64)
-        kept = coverage[cells[:, 0], cells[:, 1]].astype(np.float32)
-        return cls(cells, coverage.shape, side, tile_px, mpp, slide_mpp, kept)
+        places = lattice or Lattice.even(shape_px0, side, side)
+        shares = coverage(mask, shape_px0, places)
+        rows, columns = np.nonzero((shares >= min_coverage - 1e-6) & (shares > 0))
+        origins = np.stack([places.starts_px0[0][rows], places.starts_px0[1][columns]], axis=1)
+        covered = shares[rows, columns].astype(np.float32)
+        raster = _raster_over(shape_px0, places)
+        return cls(origins, tile_px, mpp, slide_mpp, covered, places.stride_px0, *raster)
 
     def within(
         self, regions: Sequence[BaseGeometry], shape_px0: tuple[int, int], min_coverage: float = 0.5
@@ -111,26 +127,52 @@ class TileGrid:
         min_coverage
             Least coverage, as in `over`.
         """
+        covered = (self.coverage * self._share_in(regions, shape_px0)).astype(np.float32)
+        return replace(self, coverage=covered).take((covered >= min_coverage - 1e-6) & (covered > 0))
+
+    def _share_in(self, regions: Sequence[BaseGeometry], shape_px0: tuple[int, int]) -> FloatArray:
         top, left = self.origins_px0.T
         bottom = np.minimum(top + self.side_px0[0], shape_px0[0])
         right = np.minimum(left + self.side_px0[1], shape_px0[1])
         tiles = shapely.box(left, top, right, bottom)
         union = shapely.union_all(shapely.make_valid(np.array(regions, dtype=object)))
         shapely.prepare(union)
-        share = shapely.covers(union, tiles).astype(np.float64)
+        share: FloatArray = shapely.covers(union, tiles).astype(np.float64)
         edge = shapely.intersects(union, tiles) & (share == 0)
         share[edge] = shapely.area(shapely.intersection(union, tiles[edge])) / shapely.area(tiles[edge])
-        coverage = (self.coverage * share).astype(np.float32)
-        kept = (coverage >= min_coverage - 1e-6) & (coverage > 0)
-        return replace(self, cells=self.cells[kept], coverage=coverage[kept])
+        return share
+
+    def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> "TileGrid":
+        """Return some of the tiles, or all in another order; the raster stays."""
+        ids = None if self.tissue_ids is None else self.tissue_ids[chosen]
+        return replace(self, origins_px0=self.origins_px0[chosen], coverage=self.coverage[chosen], tissue_ids=ids)
+
+    def outwards_from(self, point_px0: tuple[float, float]) -> npt.NDArray[np.intp]:
+        """Return the order (N,), for `take`, in which tiles lie ever farther from a point (y, x), level-0 pixels."""
+        centres = self.origins_px0 + np.array(self.side_px0) / 2
+        distances = np.hypot(*((centres - point_px0) * (self.slide_mpp.y, self.slide_mpp.x)).T)
+        return np.argsort(distances, kind="stable")
+
+    def by_stored_tile(self, stored_px0: tuple[float, float]) -> npt.NDArray[np.intp]:
+        """Return the order (N,), for `take`, in which the stored tiles that they begin in are read one after another.
+
+        Parameters
+        ----------
+        stored_px0
+            Height and width of a stored tile, level-0 pixels.
+        """
+        (rows, columns), (top, left) = (self.origins_px0 // stored_px0).T, self.origins_px0.T
+        return np.lexsort((left, top, columns, rows))
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.origins_px0)
 
     @property
-    def origins_px0(self) -> npt.NDArray[np.float64]:
-        """(N, 2) top-left corners (y, x), level-0 pixels."""
-        return np.asarray(self.cells * np.array(self.stride_px0))
+    def cells(self) -> npt.NDArray[np.int64]:
+        """(N, 2) row and column of the raster's cell that holds the centre of each tile."""
+        centres = self.origins_px0 + np.array(self.side_px0) / 2 - self.raster_origin_px0
+        cells = np.floor(centres / self.stride_px0).astype(np.int64)
+        return np.asarray(np.clip(cells, 0, np.array(self.raster_shape) - 1))
 
     @property
     def side_px0(self) -> tuple[float, float]:
@@ -148,30 +190,23 @@ class TileGrid:
         return Region((float(y), float(x)), self.side_px0)
 
     def raster(self, values: npt.NDArray[np.floating], quantity: str) -> Heatmap:
-        """Return one value per tile as a map; NaN where there is no tile."""
+        """Return one value per tile as a map: the mean where tiles share a cell, NaN where there is none."""
         if values.shape != (len(self),):
             raise ValueError(f"one value per tile is needed: {len(self)} tiles, values of shape {values.shape}")
-        picture = np.full(self.raster_shape, np.nan, dtype=np.float32)
-        picture[self.cells[:, 0], self.cells[:, 1]] = values
-        return Heatmap(picture, (0.0, 0.0), self.stride_px0, quantity)
+        known = ~np.isnan(values)
+        rows, columns = self.cells[known].T
+        flat, size = rows * self.raster_shape[1] + columns, self.raster_shape[0] * self.raster_shape[1]
+        counts = np.bincount(flat, minlength=size)
+        sums = np.bincount(flat, weights=values[known], minlength=size)
+        means = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
+        picture = means.astype(np.float32).reshape(self.raster_shape)
+        return Heatmap(picture, self.raster_origin_px0, self.stride_px0, quantity)
 
 
-def _coverage(mask: TissueMask, shape_px0: tuple[int, int], side_px0: tuple[float, float]) -> FloatArray:
-    """The share of each square of a raster over the slide that is tissue."""
-    bounds = []
-    for length, extent, cell in zip(side_px0, shape_px0, mask.step_px0, strict=True):
-        starts = np.arange(math.ceil(extent / length - 1e-9)) * length
-        bounds.append(np.minimum(np.stack([starts, starts + length]), extent) / cell)
-    cells_of_tissue = _integral(_integral(mask.tissue, bounds[0]).T, bounds[1]).T
-    return cells_of_tissue * (mask.step_px0[0] * mask.step_px0[1] / (side_px0[0] * side_px0[1]))
-
-
-def _integral(cells: npt.NDArray[np.bool_] | FloatArray, bounds: FloatArray) -> FloatArray:
-    """(tiles, columns) sums of the rows between two fractional bounds (2, tiles), each row worth its share."""
-    bounds = np.clip(bounds, 0, len(cells))
-    whole = np.floor(bounds).astype(np.int64)
-    running = np.zeros((len(cells) + 1, cells.shape[1]), np.float64 if cells.dtype == np.float64 else np.int32)
-    np.cumsum(cells, axis=0, out=running[1:])
-    begun = cells[np.minimum(whole, len(cells) - 1)]
-    below_end = running[whole] + (bounds - whole)[..., None] * begun
-    return np.asarray(below_end[1] - below_end[0])
+def _raster_over(shape_px0: tuple[int, int], lattice: Lattice) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Shape and corner of a raster with a cell of one stride around the centre of each place of a lattice."""
+    origins = []
+    for starts, stride, side in zip(lattice.starts_px0, lattice.stride_px0, lattice.side_px0, strict=True):
+        origins.append(float(starts[-1]) - (len(starts) - 1) * stride + (side - stride) / 2)
+    rows, columns = (len(starts) for starts in lattice.starts_px0)
+    return (rows, columns), (origins[0], origins[1])

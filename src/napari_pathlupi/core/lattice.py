@@ -1,0 +1,117 @@
+"""Where tiles may begin: along each axis, the places of their upper or left edges."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pathlupi.core.geometry import Mpp
+from napari_pathlupi.errors import SettingsError
+
+FloatArray = npt.NDArray[np.float64]
+
+MOST_GAP = 0.1
+"""Share of a tile's side that may lie between tiles so that they begin where stored tiles do (our choice)."""
+POWERS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
+"""µm per pixel below which TRIDENT takes a slide for one of that magnification."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lattice:
+    """Every pair of a row's and a column's start is a place for a tile.
+
+    Parameters
+    ----------
+    starts_px0
+        Upper edges and left edges, level-0 pixels, ascending, all on the slide.
+    stride_px0
+        Distance (y, x) between neighbours.
+    side_px0
+        Height and width of a tile.
+    """
+
+    starts_px0: tuple[FloatArray, FloatArray]
+    stride_px0: tuple[float, float]
+    side_px0: tuple[float, float]
+
+    @classmethod
+    def even(
+        cls, shape_px0: tuple[int, int], side_px0: tuple[float, float], stride_px0: tuple[float, float]
+    ) -> "Lattice":
+        """Return a lattice from the slide's corner on, the same stride everywhere: start ``i`` is ``i * stride``."""
+        rows, columns = (math.ceil(extent / step - 1e-9) for extent, step in zip(shape_px0, stride_px0, strict=True))
+        starts = np.arange(rows, dtype=np.float64) * stride_px0[0], np.arange(columns, dtype=np.float64) * stride_px0[1]
+        return cls(starts, stride_px0, side_px0)
+
+
+def snapped_stride(side_px0: tuple[float, float], stored_px0: tuple[float, float]) -> tuple[float, float]:
+    """Return a stride with which tiles begin where the file's own tiles do, so that fewer of those are decoded.
+
+    It is the smallest multiple of the stored tile that a tile fits into, when that leaves at most `MOST_GAP` of the
+    side between tiles; otherwise the side itself, tiles edge to edge: then there is nothing to gain. The tiles
+    themselves keep their exact size.
+
+    Parameters
+    ----------
+    side_px0
+        Height and width of a tile, level-0 pixels.
+    stored_px0
+        Height and width of a stored tile of the level that is read, level-0 pixels.
+    """
+    fitting = [math.ceil(side / stored - 1e-6) * stored for side, stored in zip(side_px0, stored_px0, strict=True)]
+    if all(whole <= (1 + MOST_GAP) * side for whole, side in zip(fitting, side_px0, strict=True)):
+        return fitting[0], fitting[1]
+    return side_px0
+
+
+def magnification(mpp: float) -> int:
+    """Return the magnification that TRIDENT takes a slide for.
+
+    Raises
+    ------
+    SettingsError
+        When it takes it for none.
+    """
+    for limit, power in POWERS:
+        if round(mpp, 4) < limit:
+            return power
+    raise SettingsError(f"TRIDENT reads slides below {POWERS[-1][0]} µm/px, this one has {mpp:g}: leave out --compat.")
+
+
+def trident_lattice(
+    shape_px0: tuple[int, int], slide_mpp: Mpp, tile_px: int, mpp: float, overlap_px: int = 0
+) -> Lattice:
+    """Return the places at which TRIDENT puts tiles.
+
+    Known of version 0.3 from its public source, none of which is used here: the slide's µm per pixel (its x value, to
+    four decimals) is taken for a magnification (`POWERS`); the side in level-0 pixels is ``tile_px`` times the ratio
+    of that to the wanted magnification (10 / mpp), rounded, so that its true µm differ from those asked for; tiles
+    begin at whole pixels from the slide's corner and may hang over its edges. With an overlap the second tile of a
+    row begins where the first ends, and only later ones overlap. Not reproduced: its tissue, its simplified outlines,
+    and the order of versions that went column by column.
+
+    Parameters
+    ----------
+    shape_px0
+        Height and width of the slide, level-0 pixels.
+    slide_mpp
+        Size of a level-0 pixel.
+    tile_px, mpp
+        Side of a tile in pixels and their nominal µm per pixel; 10 / mpp must be a whole magnification.
+    overlap_px
+        What neighbours share, in pixels of a tile.
+
+    Raises
+    ------
+    SettingsError
+        When TRIDENT has no such magnification.
+    """
+    wanted = round(10 / mpp)
+    if not math.isclose(wanted * mpp, 10, rel_tol=1e-3):
+        raise SettingsError(f"TRIDENT reads at a whole magnification; {mpp:g} µm/px is {10 / mpp:.2f}x: give 0.5 or 1.")
+    ratio = magnification(slide_mpp.x) / wanted
+    side = float(round(tile_px * ratio))
+    step = side - round(overlap_px * ratio)
+    rows, columns = (np.concatenate([[0.0], np.arange(side, extent, step)]) for extent in shape_px0)
+    return Lattice((rows, columns), (step, step), (side, side))
