@@ -3,8 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.core.answers import ClassProbabilities
 from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
-from napari_pathlupi.core.results import ClassProbabilities, Evidence, Prediction, Provenance, ReferenceCheck
+from napari_pathlupi.core.results import Evidence, Prediction, Provenance, ReferenceCheck
 from napari_pathlupi.core.tiles import TileGrid
 
 SLIDE_MPP = Mpp(0.25, 0.26, "Aperio header")

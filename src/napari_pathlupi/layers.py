@@ -73,17 +73,30 @@ def attention_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerT
     mpp
         Size of a level-0 pixel as the slide lies now; it may have been restated since the run.
     """
-    options = {
-        "name": versioned_name("Attention", prediction),
+    options = _heat("Attention", prediction, mpp) | {"metadata": _result("attention", prediction, run)}
+    return attention_raster(prediction).values, options, "image"
+
+
+def probability_layer(prediction: Prediction, what: str, run: str, mpp: Mpp | None) -> LayerTuple:
+    """Return one of `Prediction.maps` of a model that classifies tiles; only the first is shown at once.
+
+    Its kind is the name of the map. The other parameters are those of `attention_layer`.
+    """
+    shown = {"visible": what == next(iter(prediction.maps)), "metadata": _result(what, prediction, run)}
+    options = _heat(what[:1].upper() + what[1:], prediction, mpp) | shown
+    return prediction.grid.raster(prediction.maps[what], what).values, options, "image"
+
+
+def _heat(what: str, prediction: Prediction, mpp: Mpp | None) -> dict[str, Any]:
+    return {
+        "name": versioned_name(what, prediction),
         "colormap": {"colors": np.array(_ATTENTION_RGBA), "name": "pathlupi-attention", "nan_color": (0, 0, 0, 0)},
         "contrast_limits": (0.0, 1.0),
         "opacity": 0.7,
         "blending": "translucent_no_depth",
         "interpolation2d": "nearest",
-        "metadata": _result("attention", prediction, run),
         **placement(mpp, prediction.grid.stride_px0),
     }
-    return attention_raster(prediction).values, options, "image"
 
 
 def subtype_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTuple | None:

@@ -27,17 +27,21 @@ if TYPE_CHECKING:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slides", nargs="+", metavar="SLIDE")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--model", default="demo", help="name of a model, or a folder that holds one")
+    parser.add_argument("--model", default="demo", help="name of a model, or a folder: ours or WSInfer's")
+    parser.add_argument("--also", nargs="+", default=[], metavar="EXPORT", help="files that are large: tiles-geojson")
     parser.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
     add_slide_options(parser)
     add_settings(parser, PredictConfig)
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.bundle import load_bundle
+    from napari_pathlupi.catalogue import exports
+    from napari_pathlupi.workflows.classify_tiles import load_model
 
     must_be_writable(chosen.out)
-    bundle, config = load_bundle(chosen.model), settings(PredictConfig, chosen)
+    for name in chosen.also:
+        exports[name]  # says what there is
+    bundle, config = load_model(chosen.model), settings(PredictConfig, chosen)
     with interruptible() as cancel:
         for place in chosen.slides:
             _predict_one(place, bundle, config, chosen, cancel)
@@ -57,9 +61,9 @@ def _predict_one(
     with slide:
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
         prediction = show(predict_steps(slide, bundle, config, regions, cancel), slide.path.name)
-        files = save_prediction(prediction, slide.frame, chosen.out)
+        files = save_prediction(prediction, slide.frame, chosen.out, chosen.also)
     print(f"{slide.path.name}: {prediction.words}")
-    if not prediction.reference.supported:
+    if not (prediction.reference.supported and prediction.reference.known):
         print(f"  {prediction.reference}")
     for row in prediction.answer.rows():
         print(f"  {row.label:<24} {row.text:>8}")

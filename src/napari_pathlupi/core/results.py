@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 RESEARCH_USE_ONLY = "Research use only. Not a diagnostic device."
 """Stands beside every answer: in the panel, the exports, the command line and the card of every model."""
+TILE_PROBABILITY = "probability of the tile"
+"""Method of the evidence of a model that classifies each tile for itself; its tiles all count alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,57 +69,6 @@ class Answer(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class ClassProbabilities(Answer):
-    """A class for the slide, with the probability of every class.
-
-    Parameters
-    ----------
-    classes, probabilities, colours
-        One entry per class; probabilities sum to 1.
-    """
-
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    colours: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if not len(self.classes) == len(self.probabilities) == len(self.colours):
-            raise ValueError("classes, probabilities and colours must be of one length")
-        if not np.isclose(sum(self.probabilities), 1.0, atol=1e-4):
-            raise ValueError(f"probabilities must sum to 1, got {sum(self.probabilities):.4f}")
-
-    @property
-    def top(self) -> int:
-        """Index of the most probable class."""
-        return int(np.argmax(self.probabilities))
-
-    @property
-    def headline(self) -> str:
-        return self.classes[self.top]
-
-    @property
-    def certainty(self) -> str:
-        return f"{100 * self.probabilities[self.top]:.0f} %"
-
-    def rows(self) -> Sequence[AnswerRow]:
-        order = np.argsort(self.probabilities)[::-1]
-        return [
-            AnswerRow(self.classes[i], f"{100 * self.probabilities[i]:.1f} %", self.probabilities[i], self.colours[i])
-            for i in order
-        ]
-
-    def numbers(self) -> Mapping[str, float]:
-        return {f"P({name})": p for name, p in zip(self.classes, self.probabilities, strict=True)}
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "type": "classification",
-            "class": self.headline,
-            "probabilities": dict(zip(self.classes, self.probabilities, strict=True)),
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class ReferenceCheck:
     """How far a slide lies from those the model learned from.
 
@@ -125,18 +77,25 @@ class ReferenceCheck:
     distance
         Mahalanobis distance of its mean tile vector, in units of the reference.
     limit
-        Distance below which 99 % of the reference slides lie.
+        Distance below which 99 % of the reference slides lie; NaN when the model does not say.
     """
 
     distance: float
     limit: float
 
     @property
+    def known(self) -> bool:
+        """Whether the model says what the slides are like that it learned from."""
+        return not isnan(self.limit)
+
+    @property
     def supported(self) -> bool:
-        """Whether the slide is like those the model learned from."""
-        return self.distance <= self.limit
+        """Whether the slide is like those the model learned from, or nobody can tell."""
+        return self.distance <= self.limit or not self.known
 
     def __str__(self) -> str:
+        if not self.known:
+            return "The model does not say what its own slides are like: whether this one is alike was not checked."
         words = f"distance {self.distance:.1f}; 99 % of the model's own slides lie below {self.limit:.1f}"
         return words if self.supported else f"This slide is unlike those the model learned from ({words})."
 
@@ -152,7 +111,7 @@ class Evidence:
     values
         (N, C) float32.
     method
-        "exact share of the logit" or "gradient × input".
+        "exact share of the logit", "gradient × input" or `TILE_PROBABILITY`.
     """
 
     names: tuple[str, ...]
@@ -245,6 +204,18 @@ class Prediction:
             return "not supported: this slide is unlike those the model learned from"
         provisional = f"provisional, {100 * self.read.mean():.0f} % read: " if self.partial else ""
         return f"{provisional}{self.answer.headline} {self.answer.certainty}"
+
+    @property
+    def classifies_tiles(self) -> bool:
+        """Whether each tile was classified for itself, so that there is no attention to speak of."""
+        return self.evidence.method == TILE_PROBABILITY
+
+    @property
+    def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        """What is drawn, by what it is: (N,) values between 0 and 1, NaN where not read."""
+        if not self.classifies_tiles:
+            return {"attention percentile": self.percentile}
+        return {f"probability of {name}": self.evidence.values[:, i] for i, name in enumerate(self.evidence.names)}
 
     @property
     def percentile(self) -> npt.NDArray[np.float32]:

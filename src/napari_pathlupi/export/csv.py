@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def wsinfer_table(prediction: Prediction) -> "pd.DataFrame":
+    """Return one row per tile that was read, as WSInfer writes them.
+
+    ``minx``, ``miny``, ``width``, ``height``: its square in level-0 pixels, rounded to whole ones as there; ``prob_…``:
+    the probability of each class.
+    """
+    import pandas as pd
+
+    grid, read = prediction.grid, prediction.read
+    origins = np.rint(grid.origins_px0[read]).astype(np.int64)
+    height, width = (round(side) for side in grid.side_px0)
+    table = pd.DataFrame({"minx": origins[:, 1], "miny": origins[:, 0], "width": width, "height": height})
+    values = prediction.evidence.values[read]
+    return table.assign(**{f"prob_{name}": values[:, i] for i, name in enumerate(prediction.evidence.names)})
+
+
 def tile_table(prediction: Prediction) -> "pd.DataFrame":
     """Return one row per tile, in reading order.
 
@@ -46,8 +62,9 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
 
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
+    table = wsinfer_table(prediction) if prediction.classifies_tiles else tile_table(prediction)
     with whole_file(path) as file:
-        file.write(tile_table(prediction).to_csv(index=False, lineterminator="\n").encode())
+        file.write(table.to_csv(index=False, lineterminator="\n").encode())
 
 
 EXPORT = Export("Tiles as a table", ".csv", _write)

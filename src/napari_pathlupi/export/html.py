@@ -40,10 +40,13 @@ def report(prediction: Prediction) -> str:
         certainty=escape(answer.certainty),
         bars="\n".join(map(_bar, answer.rows())),
         reference=escape(
-            f"Like the slides that the model learned from ({reference})." if reference.supported else str(reference)
+            f"Like the slides that the model learned from ({reference})."
+            if reference.supported and reference.known
+            else str(reference)
         ),
         activity=_activity(prediction),
-        heatmap=base64.b64encode(_attention_png(prediction)).decode(),
+        map=escape(_drawn(prediction)),
+        heatmap=base64.b64encode(_map_png(prediction)).decode(),
         caption=escape(_caption(prediction)),
         provenance=_table(_provenance(prediction)),
         research_use=escape(RESEARCH_USE_ONLY),
@@ -85,7 +88,20 @@ def _activity(prediction: Prediction) -> str:
     )
 
 
+def _drawn(prediction: Prediction) -> str:
+    """Which map is shown: of a tile classifier that of the commonest class."""
+    wanted = f"probability of {prediction.answer.headline}"
+    return wanted if wanted in prediction.maps else next(iter(prediction.maps))
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _caption(prediction: Prediction) -> str:
+    if prediction.classifies_tiles:
+        wide = f"{prediction.grid.tile_um:.0f} µm wide"
+        return f"{_begun(_drawn(prediction))} for each tile, {wide}. Grey was not looked at."
     read = prediction.attention[prediction.read]
     share = float(np.sort(read)[::-1][: max(1, len(read) // 10)].sum())
     return (
@@ -113,10 +129,11 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
     return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows if value)
 
 
-def _attention_png(prediction: Prediction) -> bytes:
+def _map_png(prediction: Prediction) -> bytes:
     from matplotlib.figure import Figure
 
-    heatmap = prediction.grid.raster(prediction.percentile, "Attention percentile")
+    shown = _drawn(prediction)
+    heatmap = prediction.grid.raster(prediction.maps[shown], _begun(shown))
     rows, columns = heatmap.values.shape
     mpp = prediction.grid.slide_mpp
     height_mm, width_mm = rows * heatmap.step_px0[0] * mpp.y / 1000, columns * heatmap.step_px0[1] * mpp.x / 1000

@@ -1,6 +1,8 @@
-"""The attention map as an OME-TIFF that lies in its place in other viewers."""
+"""Where the model looked, or what it took each tile for, as an OME-TIFF that lies in its place in other viewers."""
 
 from pathlib import Path
+
+import numpy as np
 
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Prediction
@@ -9,30 +11,33 @@ from napari_pathlupi.export._whole_file import whole_file
 
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
-    """Write the percentile of each tile, 0 to 1, NaN where none was read; one pixel is one tile stride."""
+    """Write each map, 0 to 1, NaN where nothing was read; one pixel is one tile stride, several maps are channels."""
     import tifffile
 
-    heatmap = prediction.grid.raster(prediction.percentile, "attention percentile")
-    mpp = prediction.grid.slide_mpp
-    height_um, width_um = heatmap.step_px0[0] * mpp.y, heatmap.step_px0[1] * mpp.x
+    heatmaps = [prediction.grid.raster(values, what) for what, values in prediction.maps.items()]
+    mpp, (step_y, step_x) = prediction.grid.slide_mpp, heatmaps[0].step_px0
+    names = [heatmap.quantity for heatmap in heatmaps]
+    one = len(heatmaps) == 1
     with whole_file(path) as file:
         tifffile.imwrite(
             file,
-            heatmap.values,
+            heatmaps[0].values if one else np.stack([heatmap.values for heatmap in heatmaps]),
             ome=True,
             photometric="minisblack",
             compression="zlib",
-            resolution=(1e4 / width_um, 1e4 / height_um),
+            resolution=(1e4 / (step_x * mpp.x), 1e4 / (step_y * mpp.y)),
             resolutionunit="CENTIMETER",
             metadata={
-                "axes": "YX",
-                "Name": heatmap.quantity,
-                "PhysicalSizeX": width_um,
+                "axes": "YX" if one else "CYX",
+                "Name": names[0] if one else TILES,
+                "PhysicalSizeX": step_x * mpp.x,
                 "PhysicalSizeXUnit": "µm",
-                "PhysicalSizeY": height_um,
+                "PhysicalSizeY": step_y * mpp.y,
                 "PhysicalSizeYUnit": "µm",
-            },
+            }
+            | ({} if one else {"Channel": {"Name": names}}),
         )
 
 
-EXPORT = Export("Attention map", ".ome.tif", _write)
+TILES = "probabilities of the tiles"
+EXPORT = Export("Map", ".ome.tif", _write)

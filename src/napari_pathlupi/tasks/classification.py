@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_pathlupi.core.results import ClassProbabilities
+from napari_pathlupi.core.answers import ClassProbabilities
 from napari_pathlupi.tasks._task import Task
 
 if TYPE_CHECKING:

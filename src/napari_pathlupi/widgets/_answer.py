@@ -64,6 +64,8 @@ def remark(prediction: Prediction) -> str:
 
 def reference_words(reference: ReferenceCheck) -> str:
     """Return how far the slide lies from the model's own, and what is usual."""
+    if not reference.known:
+        return str(reference)
     like = "Like" if reference.supported else "Unlike"
     return (
         f"{like} the model's own slides: distance {reference.distance:.1f}, "

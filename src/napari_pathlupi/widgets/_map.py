@@ -1,10 +1,10 @@
 """Where the model looked: which map, how opaque, from which percentile on, and what is under the cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 from superqt import QLabeledDoubleRangeSlider, QLabeledDoubleSlider
 
@@ -22,6 +22,8 @@ _EXPLAINED = {
     "subtypes": LEGEND,
 }
 
+OF_TILES = "probability of the class that the model gives each tile, for itself"
+
 
 class MapView(QWidget):
     """Steers the layers of one run; they are asked for each time, since a user may delete them."""
@@ -29,6 +31,7 @@ class MapView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._layers: Sequence[Layer] = ()
+        self._kinds: Mapping[str, str] = _KINDS
         self.kind = choice(self._choose)
         self.kind.addItems(list(_KINDS.values()))
         self.opacity = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
@@ -52,7 +55,7 @@ class MapView(QWidget):
     @property
     def shown(self) -> str:
         """Kind of the layer that is steered."""
-        return tuple(_KINDS)[int(self.kind.currentIndex())]
+        return tuple(self._kinds)[int(self.kind.currentIndex())]
 
     @property
     def lowest(self) -> float:
@@ -62,9 +65,20 @@ class MapView(QWidget):
     def steer(self, layers: Sequence["Layer"]) -> None:
         """Steer these layers from now on."""
         self._layers = layers
+        found = [facts_of(layer)["kind"] for layer in layers]
+        self._offer({kind: kind for kind in found[::-1]} if set(found) - set(_KINDS) else _KINDS)
         self.setEnabled(bool(layers))
         if any(facts_of(layer)["kind"] == self.shown for layer in layers):
             self._paint()
+
+    def _offer(self, kinds: Mapping[str, str]) -> None:
+        if kinds == self._kinds:
+            return
+        self._kinds = kinds
+        with QSignalBlocker(self.kind):
+            self.kind.clear()
+            self.kind.addItems([words[:1].upper() + words[1:] for words in kinds.values()])
+        self._explain()
 
     def _choose(self, _: int) -> None:
         for layer in self._layers:
@@ -73,8 +87,8 @@ class MapView(QWidget):
         self._paint()
 
     def _explain(self) -> None:
-        self.explained.setText(_EXPLAINED[self.shown])
-        self.range.setEnabled(self.shown == "attention")
+        self.explained.setText(_EXPLAINED.get(self.shown, OF_TILES))
+        self.range.setEnabled(self.shown != "subtypes")
 
     def _paint(self) -> None:
         for layer in self._layers:
@@ -82,7 +96,7 @@ class MapView(QWidget):
                 continue
             layer.opacity = self.opacity.value()
             low, high = self.range.value()
-            if self.shown == "attention" and low < high:
+            if self.shown != "subtypes" and low < high:
                 layer.contrast_limits = (low, high)
 
     def tell(self, run: Run, cell: tuple[int, int] | None) -> None:
@@ -97,6 +111,9 @@ def cell_words(run: Run, cell: tuple[int, int]) -> str:
     if not len(found) or not prediction.read[found[0]]:
         return "here: not looked at"
     index = found[0]
+    if prediction.classifies_tiles:
+        values = zip(prediction.evidence.names, prediction.evidence.values[index], strict=True)
+        return "here: " + " · ".join(f"{name} {100 * value:.0f} %" for name, value in values)
     words = (
         f"here: percentile {100 * prediction.percentile[index]:.0f} · {prediction.times_uniform[index]:.1f}× uniform"
     )

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from napari_pathlupi.bundle import Bundle, list_bundles, load_bundle
+from napari_pathlupi.bundle import Bundle, list_bundles
 from napari_pathlupi.errors import BundleError
+from napari_pathlupi.workflows.classify_tiles import load_model
 
 
 class Models:
@@ -17,7 +18,7 @@ class Models:
 
     def _load(self, name: str, source: str | Path) -> None:
         try:
-            bundle = load_bundle(source)
+            bundle = load_model(source)
         except BundleError as error:
             self._found.append((name, error))
             return

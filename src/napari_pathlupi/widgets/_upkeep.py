@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PACE_MS = 250
 """napari takes long to add a layer, so there is time for the user between two (our choice)."""
+_OF_A_SLIDE = ("attention", "colour bar", "subtypes")
 
 
 class Upkeep(QObject):
@@ -96,7 +97,8 @@ class Upkeep(QObject):
         known, self.runs[run.identity] = run.identity in self.runs, run
         viewer = self._viewer()
         if not known:
-            self._coming += [(run.identity, what) for what in ("attention", "colour bar", "subtypes")]
+            own = [*run.prediction.maps, "colour bar"] if run.prediction.classifies_tiles else _OF_A_SLIDE
+            self._coming += [(run.identity, what) for what in own]
             self._timer.start()
         elif viewer is not None:
             _bring_up_to_date(Canvas(viewer), run)
@@ -119,20 +121,32 @@ def _add(canvas: Canvas, run: Run, what: str) -> None:
     if slide is None:
         return
     everything = canvas.viewer.layers
-    if what == "attention":
-        above = canvas.of_slide(run.fingerprint, "regions")
-        place = min((everything.index(layer) for layer in above), default=len(everything))
-        canvas.add(layers.attention_layer(run.prediction, run.identity, slide.frame.mpp), place)
-    elif what == "colour bar":
+    told = run.identity, slide.frame.mpp
+    below = min((everything.index(layer) for layer in there), default=len(everything))
+    above = canvas.of_slide(run.fingerprint, "regions")
+    if what == "colour bar":
         for layer in there:
             layer.colorbar.visible = True
-    elif (made := layers.subtype_layer(run.prediction, run.identity, slide.frame.mpp)) is not None:
-        canvas.add(made, min((everything.index(layer) for layer in there), default=len(everything)))
+    elif what == "subtypes":
+        if (made := layers.subtype_layer(run.prediction, *told)) is not None:
+            canvas.add(made, below)
+    else:
+        place = below if there else min((everything.index(layer) for layer in above), default=len(everything))
+        own = run.prediction.classifies_tiles
+        made = (
+            layers.probability_layer(run.prediction, what, *told)
+            if own
+            else layers.attention_layer(run.prediction, *told)
+        )
+        canvas.add(made, place)
 
 
 def _bring_up_to_date(canvas: Canvas, run: Run) -> None:
     for layer in canvas.of_run(run.identity):
-        if facts_of(layer)["kind"] == "attention":
+        kind = facts_of(layer)["kind"]
+        if run.prediction.classifies_tiles:
+            layer.data[...] = run.prediction.grid.raster(run.prediction.maps[kind], kind).values
+        elif kind == "attention":
             layer.data[...] = layers.attention_raster(run.prediction).values
         else:
             layer.data[...] = layers.subtype_raster(run.prediction)

@@ -1,6 +1,6 @@
 """A trained network: features of one slide in, answer, attention and evidence out, in one forward pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +141,11 @@ class SlideModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.feature_mean.device
+
+    @property
+    def evidence_names(self) -> Sequence[str]:
+        """What each column of the evidence is about."""
+        return self.task.evidence_names
 
     def standardise(self, features: Float[Tensor, "*tiles dim"]) -> Float[Tensor, "*tiles dim"]:
         """Return features with mean 0 and standard deviation 1 over the training tiles."""

@@ -20,6 +20,7 @@ from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import Cancelled, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.workflows.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.device import choose_device
 from napari_pathlupi.workflows.embed import EmbedConfig, encode_batches, load_encoder
 from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
@@ -95,7 +96,8 @@ def plan(
     """
     config = config or PredictConfig()
     encoder = bundle.card.patch_encoder.identity
-    patch_encoders[encoder.name].must_make(encoder, f"the model {bundle.card.title!r}")
+    if not isinstance(bundle, TileClassifier):
+        patch_encoders[encoder.name].must_make(encoder, f"the model {bundle.card.title!r}")
     tissue = find_tissue_on(slide)
     grid = tile(slide, encoder.tile_px, encoder.mpp, TileConfig(config.min_coverage), regions, tissue)
     return Plan(tissue, grid, choose_device(config.device).words)
@@ -133,7 +135,8 @@ def planned_steps(
     """
     from napari_pathlupi.workflows.model import SlideModel
 
-    work = _Run(slide, bundle, config, what, SlideModel.from_bundle(bundle))
+    model = bundle if isinstance(bundle, TileClassifier) else SlideModel.from_bundle(bundle)
+    work = _Run(slide, bundle, config, what, model)
     last = time.monotonic()
     for progress in work.read() if not cancel else ():
         if time.monotonic() - last > SECONDS_BETWEEN_PROVISIONAL and not cancel:
@@ -157,7 +160,9 @@ def predict(
 class _Run:
     """The state of one prediction: which tiles are read, and their vectors."""
 
-    def __init__(self, slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, model: "SlideModel") -> None:
+    def __init__(
+        self, slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, model: "SlideModel | TileClassifier"
+    ) -> None:
         self.slide, self.bundle, self.config, self.plan, self.model = slide, bundle, config, what, model
         self.features = np.empty((len(what.grid), bundle.card.patch_encoder.dim), np.float32)
         self.seen = np.zeros(len(what.grid), bool)
@@ -166,7 +171,8 @@ class _Run:
     def read(self) -> Iterator[Progress]:
         total = len(self.plan.grid)
         card, device = self.bundle.card, choose_device(self.config.device)
-        loaded = load_encoder(card.patch_encoder.name, device)
+        own = self.bundle if isinstance(self.bundle, TileClassifier) else None
+        loaded = own.load(device.name) if own else load_encoder(card.patch_encoder.name, device)
         card.patch_encoder.identity.must_equal(loaded.identity, f"the model {card.title!r}")
         for batch in encode_batches(self.slide, self.plan.grid, loaded, device, self.config):
             if len(batch.indices):
@@ -184,9 +190,7 @@ class _Run:
             answer=output.answer,
             grid=self.plan.grid,
             attention=self._spread(output.attention),
-            evidence=Evidence(
-                tuple(self.model.task.evidence_names), self._spread(output.evidence), output.evidence_method
-            ),
+            evidence=Evidence(tuple(self.model.evidence_names), self._spread(output.evidence), output.evidence_method),
             reference=output.reference,
             provenance=self._provenance(),
             activity=output.activity,

@@ -1,6 +1,6 @@
 """Results to files, each whole or not at all, none ever overwritten."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain, count
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def save_prediction(
     prediction: Prediction,
     frame: SlideFrame,
     folder: Path,
-    names: Iterable[str] = (),
+    names: Collection[str] = (),
     regions: Sequence[AnnotatedRegion] = (),
 ) -> list[Path]:
     """Write a prediction in several formats, and a person's regions; return the files.
@@ -32,7 +32,7 @@ def save_prediction(
     folder
         Where to write.
     names
-        Exports of the catalogue; none means all.
+        Exports of the catalogue to be written although large; those that fit and are not large are always.
     regions
         Outlines drawn by a person, level-0 pixels; they get a file of their own.
 
@@ -41,7 +41,8 @@ def save_prediction(
     OutputError
         When the folder cannot be written to.
     """
-    chosen: list[Export] = [exports[name] for name in (names or exports)]
+    wanted: dict[str, Export] = {name: exports[name] for name in (*exports, *names)}
+    chosen = [e for name, e in wanted.items() if name in names or (e.fits(prediction) and not e.asked_for)]
     start = _unused(folder, prediction.provenance.slide_name, [REGIONS, *(export.suffix for export in chosen)])
     files = [start.with_name(f"{start.name}{export.suffix}") for export in chosen]
     for export, file in zip(chosen, files, strict=True):

@@ -1,0 +1,1 @@
+"""Other people's features and models, in and out."""
