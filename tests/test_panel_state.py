@@ -3,7 +3,17 @@ from dataclasses import replace
 import pytest
 
 from napari_pathlupi.core.progress import Progress
-from napari_pathlupi.panel_state import Extent, Facts, Phase, advice_on_loading, duration, progress_words, resolve
+from napari_pathlupi.panel_state import (
+    Extent,
+    Facts,
+    Phase,
+    advice_on_encoder,
+    advice_on_loading,
+    duration,
+    progress_words,
+    resolve,
+)
+from napari_pathlupi.patch_encoders._encoder import Readiness, State
 
 READY = Facts(slide="case-017.svs", model="Demo model", plan="8,412 tiles of 512 px at 0.5 µm/px · CUDA")
 
@@ -85,3 +95,14 @@ def test_what_happened_on_the_way_is_shown_below_the_progress() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(4.2, "4 s"), (125, "2 min 05 s"), (3725, "1 h 02 min")])
 def test_a_duration_is_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_encoder_that_cannot_be_used_says_why_and_one_that_can_says_nothing(state: State) -> None:
+    readiness = Readiness(state, "Its weights are elsewhere.", "https://example.org")
+    advice = advice_on_encoder("UNI", readiness)
+    assert (advice is None) == readiness.usable
+    if advice is not None:
+        assert advice.sentence == "UNI: Its weights are elsewhere."
+        assert all(hint.action.startswith("encoder:") for hint in advice.hints)
+        assert bool(advice.hints) == (state is not State.NEEDS_EXTRA)

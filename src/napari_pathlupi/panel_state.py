@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from napari_pathlupi.core.progress import Progress
+from napari_pathlupi.patch_encoders._encoder import Readiness, State
 
 
 class Extent(Enum):
@@ -32,7 +33,8 @@ class Hint:
         Words to click.
     action
         What it does: "mpp:0.5", "mpp:" (ask for a number), "reopen"; "background:on", "background:off" or
-        "background:hide".
+        "background:hide"; "encoder:page", "encoder:accept", "encoder:again", "encoder:get", "encoder:stop" or
+        "encoder:file".
     """
 
     text: str
@@ -134,6 +136,21 @@ def advice_on_loading(slide_open: bool, on: bool, offered: bool) -> Advice | Non
         "(a setting of napari, for every image)."
     )
     return Advice(words, (Hint("Turn on", "background:on"), hide))
+
+
+def advice_on_encoder(title: str, readiness: Readiness) -> Advice | None:
+    """Return what to say of a patch encoder that cannot be used yet, and what to click; None where it can."""
+    if readiness.usable:
+        return None
+    page, file = Hint("Open its page", "encoder:page"), Hint("Choose a file …", "encoder:file")
+    hints = {
+        State.NEEDS_EXTRA: (),
+        State.NEEDS_LICENCE: (page, Hint("I have accepted it", "encoder:accept"), file),
+        State.NEEDS_TOKEN: (page, Hint("Look again", "encoder:again"), file),
+        State.NEEDS_DOWNLOAD: (Hint("Download", "encoder:get"), file),
+        State.NEEDS_FILE: (page, file),
+    }
+    return Advice(f"{title}: {readiness.words}", hints[readiness.state])
 
 
 def resolve(facts: Facts) -> PanelState:

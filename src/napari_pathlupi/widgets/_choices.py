@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QFileDialog, QMessageBo
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.panel_state import Extent
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.widgets._encoder import EncoderRow
 from napari_pathlupi.widgets._parts import button, choice, column, menu_button, row, sentence, small, title
 
 
@@ -100,12 +101,14 @@ class ModelRow(QWidget):
         self.choice.setPlaceholderText("none yet")
         self.line = small()
         self.info = button("Card…", self._show_card, "What the model was trained on, and its limits")
-        column(row(title("Model"), self.choice, self.info), row(title(""), self.line), into=self)
         self._bundle: Bundle | None = None
         self._current = -1
+        self.encoder = EncoderRow()
+        self.encoder.changed.connect(lambda: self.chosen.emit(self._current))
+        column(row(title("Model"), self.choice, self.info), row(title(""), self.line), self.encoder, into=self)
 
-    def show_models(self, titles: Sequence[str], current: int, bundle: Bundle | None) -> None:
-        """Show the known models and the chosen one."""
+    def show_models(self, titles: Sequence[str], current: int, bundle: Bundle | None) -> str:
+        """Show the known models and the chosen one; return what its patch encoder still needs, or ""."""
         self._bundle, self._current = bundle, current if titles else -1
         self.choice.clear()
         self.choice.addItems([*titles, "from a folder …"])
@@ -115,6 +118,7 @@ class ModelRow(QWidget):
         if bundle is not None:
             encoder = bundle.card.patch_encoder
             self.line.setText(f"{encoder.name} · {encoder.tile_px} px at {encoder.mpp:g} µm/px · {bundle.card.licence}")
+        return self.encoder.show_for(bundle.card.patch_encoder.name if bundle else "")
 
     def _choose(self, index: int) -> None:
         if index < self.choice.count() - 1:

@@ -243,8 +243,8 @@ class Panel(Sections):
         self.slide_row.show_slides([slide.path.name for slide in slides], current, self.slide)
 
     def _show_models(self) -> None:
-        self.model_row.show_models(self.models.titles, self.models.current, self.models.bundle)
-        self.session.choose_model(self.models.bundle, self.models.problem)
+        missing = self.model_row.show_models(self.models.titles, self.models.current, self.models.bundle)
+        self.session.choose_model(self.models.bundle, self.models.problem or missing)
 
     def _look_again(self) -> None:
         """Bring regions, extent and plan up to date with what was chosen and drawn."""
