@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_pathlupi.core.features import EncoderIdentity
+    from napari_pathlupi.patch_encoders._loading import Prepared
 
     EncodeTiles = Callable[[Tensor], Tensor]
     """(tiles, tile_px, tile_px, 3) uint8 RGB on the device -> (tiles, dim) float32."""
@@ -31,11 +32,17 @@ class Loaded:
         What its vectors are recognised by.
     precision
         What it computes in: "float32", "float16" or "bfloat16".
+    network
+        The network with its preparation, where there is one that another engine could run.
+    engine
+        What runs it: "torch" or "openvino".
     """
 
     encode: "EncodeTiles"
     identity: "EncoderIdentity"
     precision: str = "float32"
+    network: "Prepared | None" = None
+    engine: str = "torch"
 
 
 class State(Enum):

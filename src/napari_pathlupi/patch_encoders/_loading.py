@@ -126,4 +126,4 @@ def load_pretrained(encoder: "PretrainedEncoder", device: str, named: Path | Non
             vectors: Tensor = prepared(tiles)
         return vectors.float()
 
-    return Loaded(encode, encoder.identity_of(version), str(dtype).removeprefix("torch."))
+    return Loaded(encode, encoder.identity_of(version), str(dtype).removeprefix("torch."), prepared)
