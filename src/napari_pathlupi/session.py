@@ -77,9 +77,11 @@ class Job:
 
     def steps(self) -> Steps[Prediction]:
         """Yield progress and return the prediction."""
+        from napari_pathlupi.workflows.device import free_a_core
         from napari_pathlupi.workflows.predict import planned_steps
 
         what = self.check
+        free_a_core()
         return (yield from planned_steps(what.slide, what.bundle, what.config, self.plan, self.cancel))
 
     def as_run(self, prediction: Prediction) -> Run:

@@ -7,8 +7,7 @@ from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.progress import CancelFlag, run
 from napari_pathlupi.errors import Cancelled, InferenceError, NotFoundError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
-from napari_pathlupi.workflows import embed as embed_module
-from napari_pathlupi.workflows.device import Device, choose_device
+from napari_pathlupi.workflows.device import choose_device
 from napari_pathlupi.workflows.embed import EmbedConfig, embed, embed_steps
 from napari_pathlupi.workflows.tile import tile
 
@@ -46,40 +45,6 @@ def test_cancelling_stops_after_the_batch_at_hand(tissue_slide: Slide) -> None:
         run(embed_steps(tissue_slide, tile(tissue_slide, 256, 0.5), ENCODER, EmbedConfig(batch_size=5), cancel))
 
 
-def test_too_little_memory_halves_the_batch_and_goes_on() -> None:
-    import torch
-
-    sizes = []
-
-    def encode(tiles):
-        sizes.append(len(tiles))
-        if len(tiles) > 2:
-            raise torch.OutOfMemoryError("out of memory")
-        return tiles.float().mean((1, 2))
-
-    pictures = np.random.default_rng(0).integers(0, 255, (8, 4, 4, 3)).astype(np.uint8)
-    features, size, message = embed_module._encode_or_halve(encode, pictures, Device("cpu", "CPU", 8), 8)
-    assert size == 2
-    assert "going on with 2" in message
-    assert np.allclose(features, pictures.mean((1, 2)), atol=1e-3)
-
-
-def test_no_memory_at_all_and_other_failures_are_inference_errors() -> None:
-    import torch
-
-    def starved(tiles):
-        raise torch.OutOfMemoryError("out of memory")
-
-    def broken(tiles):
-        raise RuntimeError("CUDA error: device-side assert triggered\nmore")
-
-    pictures = np.zeros((2, 4, 4, 3), np.uint8)
-    with pytest.raises(InferenceError, match="choose the CPU"):
-        embed_module._encode_or_halve(starved, pictures, Device("cpu", "CPU", 8), 2)
-    with pytest.raises(InferenceError, match=r"device-side assert triggered$"):
-        embed_module._encode_or_halve(broken, pictures, Device("cpu", "CPU", 8), 2)
-
-
 def test_a_tile_that_cannot_be_decoded_is_never_skipped_silently(tissue_slide: Slide, monkeypatch) -> None:
     grid = tile(tissue_slide, 256, 0.5)
     read = tissue_slide.read_scaled
@@ -106,7 +71,7 @@ def test_the_device_says_why_it_is_the_cpu() -> None:
         choose_device("gpu")
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": -1}, {"threads": 0}])
+@pytest.mark.parametrize("wrong", [{"batch_size": -1}, {"threads": -1}])
 def test_settings_that_cannot_be_are_told(wrong: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match="cannot be: give"):
         EmbedConfig(**wrong)

@@ -7,10 +7,45 @@ line and napari drive it alike.
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast tiles are encoded and where the time goes, all since the run began.
+
+    Parameters
+    ----------
+    elapsed_s
+        Seconds on the clock.
+    tiles_per_s, left_s
+        Mean speed, and the seconds that what is left takes at it.
+    read_s, decode_s
+        What a reader thread spent on bytes and on pictures, a mean over these threads; the rest of the time it had
+        nowhere to put more. Formats that do both in one call count as decoding.
+    device_s, wait_s
+        What an encoder thread spent on the device, copies included, and on waiting for tiles; a mean, too.
+    """
+
+    elapsed_s: float
+    tiles_per_s: float
+    left_s: float
+    read_s: float
+    decode_s: float
+    device_s: float
+    wait_s: float
+
+    def since(self, earlier: "Timing") -> "Timing":
+        """Return the time that went from an earlier moment of the same run on; speed and what is left stay."""
+        names = ("elapsed_s", "read_s", "decode_s", "device_s", "wait_s")
+        return replace(self, **{name: getattr(self, name) - getattr(earlier, name) for name in names})
+
+    def as_dict(self) -> dict[str, float]:
+        """All of it as JSON values, to the millisecond."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +62,8 @@ class Progress:
         A provisional result to show meanwhile, of the same type as the final one.
     message
         A sentence to show, for instance that the batch was halved.
+    timing
+        Speed, and where the time goes, of work that tells.
     """
 
     stage: str
@@ -34,6 +71,7 @@ class Progress:
     total: int
     partial: Any = None
     message: str = ""
+    timing: Timing | None = None
 
     @property
     def fraction(self) -> float:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,7 @@ class Provenance:
     created: str
     versions: Mapping[str, str]
     settings: Mapping[str, Any]
+    timing: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def clock(self) -> str:

@@ -27,7 +27,7 @@ class Loaded:
     ----------
     encode
         (tiles, tile_px, tile_px, 3) uint8 RGB on that device -> (tiles, dim) float32; resizing to the network's input
-        and normalising are part of it.
+        and normalising are part of it. Called from several threads at once.
     identity
         What its vectors are recognised by.
     precision

@@ -7,6 +7,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 import tifffile
@@ -16,6 +17,7 @@ from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import halved_in_bands
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._choice import DEFAULT, Choice
+from napari_pathlupi.slides._clock import READING
 from napari_pathlupi.slides._halving import GOOD_DB, agreement_db, typical_tiles
 from napari_pathlupi.slides._hatch import StandIn, hatch, white
 from napari_pathlupi.slides._memory import MEMORY
@@ -116,12 +118,18 @@ class TiffSlide(Slide):
         if count not in page.frequent:
             return TILES.get(
                 (self.opening, level, row, column, halvings),
-                lambda: self._decode(self._source.read(offset, count), level, row, column, halvings),
+                lambda: self._decode(self._bytes(offset, count), level, row, column, halvings),
             )
-        data = self._source.read(offset, count)  # what has often this length is often the same glass
+        data = self._bytes(offset, count)  # what has often this length is often the same glass
         digest = hashlib.sha256(data).digest()
         key = self.opening, level, page.stored_px(row), halvings, digest
         return TILES.get(key, lambda: self._decode(data, level, row, column, halvings))
+
+    def _bytes(self, offset: int, count: int) -> bytes:
+        begun = perf_counter()
+        data = self._source.read(offset, count)
+        READING.seconds += perf_counter() - begun
+        return data
 
     def _decode(self, data: bytes, level: int, row: int, column: int, halvings: int) -> Picture:
         page = self._pages[level]

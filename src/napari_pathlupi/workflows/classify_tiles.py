@@ -16,7 +16,6 @@ from napari_pathlupi.interchange.wsinfer import WsinferModel, is_wsinfer, read_w
 from napari_pathlupi.patch_encoders._encoder import Loaded
 from napari_pathlupi.patch_encoders._pretrained import Preparation
 from napari_pathlupi.tasks.classification import PALETTE
-from napari_pathlupi.workflows.device import free_a_core
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +60,6 @@ class TileClassifier(Bundle):
 
         from napari_pathlupi.patch_encoders._loading import Prepared
 
-        free_a_core()
         config = self.model.config
         resize_px = config.resize_px or 0
         side = resize_px or config.patch_size_pixels

@@ -1,10 +1,15 @@
 """Which device runs the networks, and why not a faster one."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from napari_pathlupi.errors import InferenceError, NotFoundError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+MOST_ENCODERS, MOST_READERS = 4, 12
+"""Threads that run a network on a CPU, and that read for a GPU, at most (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +24,32 @@ class Device:
         For the panel: which, and why no GPU where there is none.
     batch_size
         Tiles to encode at once unless told otherwise: few on a CPU, so that a window beside it stays smooth.
+    encoders
+        Threads that run the network: on a CPU each has its own cores, which is faster than all cores on one batch; on
+        a GPU the second prepares its batch while the first computes.
+    readers
+        Threads that read tiles unless told otherwise.
     """
 
     name: str
     words: str
     batch_size: int
+    encoders: int = 1
+    readers: int = 2
+
+    @contextlib.contextmanager
+    def shared_cores(self) -> Iterator[None]:
+        """Give each encoder thread its share of the cores, where the network runs on them."""
+        import torch
+
+        if self.name != "cpu":
+            yield
+            return
+        torch.set_num_threads(max(1, _cores() // self.encoders))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(_cores())
 
 
 def choose_device(wish: str = "auto") -> Device:
@@ -43,20 +69,36 @@ def choose_device(wish: str = "auto") -> Device:
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if (wish == "cuda" and not has_cuda) or (wish == "mps" and not has_mps):
         raise InferenceError(f"this machine has no {wish} device that torch {torch.__version__} can use: choose auto.")
+    readers = min(MOST_READERS, max(2, _cores() - 2))
     if wish == "cuda" or (wish == "auto" and has_cuda):
-        return Device("cuda", f"CUDA ({torch.cuda.get_device_name()})", 128)
+        return Device("cuda", f"CUDA ({torch.cuda.get_device_name()})", 128, 2, readers)
     if wish == "mps" or (wish == "auto" and has_mps):
-        return Device("mps", "Apple GPU", 32)
-    if wish == "cpu":
-        return Device("cpu", "CPU", 8)
-    why = "torch was installed without CUDA" if torch.version.cuda is None else "no CUDA device was found"
-    return Device("cpu", f"CPU ({why})", 8)
+        return Device("mps", "Apple GPU", 32, 1, readers)
+    cpu = "CPU"
+    if wish == "auto":
+        cpu += " (torch was installed without CUDA)" if torch.version.cuda is None else " (no CUDA device was found)"
+    return Device("cpu", cpu, 8, min(MOST_ENCODERS, _cores()), max(2, _cores() // 2))
+
+
+_beside_a_window = False
 
 
 def free_a_core() -> None:
-    """Let torch leave half of the cores to the window and the readers; a lower limit that was set stays."""
-    import os
-
+    """Let torch leave half of the cores to the window and the readers, as long as this process lives."""
+    global _beside_a_window
     import torch
 
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 2) // 2)))
+    _beside_a_window = True
+    torch.set_num_threads(_cores())
+
+
+def _cores() -> int:
+    """Cores that torch may use: a lower limit that was set before stays."""
+    return max(1, _usual_cores() // 2) if _beside_a_window else _usual_cores()
+
+
+@cache
+def _usual_cores() -> int:
+    import torch
+
+    return torch.get_num_threads()

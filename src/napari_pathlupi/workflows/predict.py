@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.catalogue import patch_encoders
-from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
+from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, Timing, run
 from napari_pathlupi.core.results import Evidence, Prediction, Provenance
 from napari_pathlupi.core.settings import as_dict
 from napari_pathlupi.core.tiles import TileGrid
@@ -22,7 +22,8 @@ from napari_pathlupi.errors import Cancelled, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.device import choose_device
-from napari_pathlupi.workflows.embed import EmbedConfig, encode_batches, load_encoder
+from napari_pathlupi.workflows.embed import load_encoder
+from napari_pathlupi.workflows.pipeline import EmbedConfig, Pipeline, SlideTiles
 from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class _Run:
         self.features = np.empty((len(what.grid), bundle.card.patch_encoder.dim), np.float32)
         self.seen = np.zeros(len(what.grid), bool)
         self.failed = 0
+        self.timing: Timing | None = None
 
     def read(self) -> Iterator[Progress]:
         total = len(self.plan.grid)
@@ -174,12 +176,15 @@ class _Run:
         own = self.bundle if isinstance(self.bundle, TileClassifier) else None
         loaded = own.load(device.name) if own else load_encoder(card.patch_encoder.name, device)
         card.patch_encoder.identity.must_equal(loaded.identity, f"the model {card.title!r}")
-        for batch in encode_batches(self.slide, self.plan.grid, loaded, device, self.config):
+        pipeline = Pipeline(loaded, device, self.config)
+        for batch in pipeline.batches([SlideTiles(self.slide, self.plan.grid)]):
             if len(batch.indices):
                 self.features[batch.indices] = batch.features
                 self.seen[batch.indices] = True
             self.failed += batch.failed
-            yield Progress("Reading", int(self.seen.sum()) + self.failed, total, message=batch.message)
+            done = int(self.seen.sum()) + self.failed
+            self.timing = pipeline.timing(total - done)
+            yield Progress("Reading", done, total, message=batch.message, timing=self.timing)
         if self.failed == total:
             raise SlideError(f"none of the {total} tiles of {self.slide.path.name} can be decoded: copy it again.")
 
@@ -218,4 +223,5 @@ class _Run:
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             versions={name: version(name) for name in COMPUTED_WITH},
             settings=as_dict(self.config) | self.slide.choice.stated(),
+            timing=self.timing.as_dict() if self.timing else {},
         )
