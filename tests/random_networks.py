@@ -41,11 +41,11 @@ def _one_block(transformer: VisionTransformer) -> VisionTransformer:
     return replace(transformer, arguments={**transformer.arguments, "depth": 1}, layout="timm")
 
 
-def random_weights(encoder: PretrainedEncoder, path: Path, seed: int = 0) -> Path:
+def random_weights(encoder: PretrainedEncoder, path: Path) -> Path:
     """Write a file of random weights that the encoder accepts, as safetensors or by torch according to the suffix."""
-    generator = torch.Generator().manual_seed(seed)
-    own = encoder.architecture.build().state_dict()
-    tensors = {published_name(encoder, name): _random(name, value, generator) for name, value in own.items()}
+    with torch.device("meta"):
+        own = encoder.architecture.build().state_dict()
+    tensors = {published_name(encoder, name): _random(name, value) for name, value in own.items()}
     save_file(tensors, path) if path.suffix == ".safetensors" else torch.save(tensors, path)
     return path
 
@@ -59,10 +59,14 @@ def published_name(encoder: PretrainedEncoder, name: str) -> str:
     return name.removeprefix("trunk.") if isinstance(whole, VisionTransformer) else name
 
 
-def _random(name: str, value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+NOISE = torch.randn(99_991, generator=torch.Generator().manual_seed(0))
+"""Repeated to any size, which is quick, and of a prime length, so that no two rows of a matrix are alike."""
+
+
+def _random(name: str, value: torch.Tensor) -> torch.Tensor:
     if not value.is_floating_point():
-        return value
-    drawn = torch.randn(value.shape, generator=generator)
+        return torch.zeros(value.shape, dtype=value.dtype)
+    drawn = NOISE.repeat(value.numel() // len(NOISE) + 1)[: value.numel()].reshape(value.shape)
     if name.endswith("running_var"):
         return drawn.abs() + 0.5
-    return drawn * 0.5 if value.ndim < 2 else drawn / value[0].numel() ** 0.5
+    return (drawn * 0.5 if value.ndim < 2 else drawn / value[0].numel() ** 0.5).half()

@@ -82,6 +82,15 @@ def test_is_ready_or_says_what_is_missing(entry):
     assert readiness.usable or readiness.address or readiness.state in (State.NEEDS_EXTRA, State.NEEDS_DOWNLOAD)
 
 
+def test_no_network_is_asked_what_is_missing(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    assert len({entry.readiness().state for entry in patch_encoders.values()}) > 1
+
+
 def test_without_weights_it_says_where_to_get_them(entry):
     if isinstance(entry, PretrainedEncoder) and not entry.readiness().usable:
         with pytest.raises((WeightsError, MissingExtraError), match=rf"pathlupi encoders \w+ {entry.name}|pip install"):

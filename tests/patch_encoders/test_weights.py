@@ -52,6 +52,17 @@ def test_the_version_names_the_tensors_whatever_kind_of_file_they_are_in(file, t
     assert replace(TINY, version="2").load("cpu", file).identity.version != version
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_computes_in_half_precision_and_agrees(file):
+    tiles = torch.randint(60, 256, (5, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    on_cpu, on_gpu = TINY.load("cpu", file), TINY.load("cuda", file)
+    assert (on_cpu.precision, on_gpu.identity) == ("float32", on_cpu.identity)
+    vectors = on_gpu.encode(tiles.cuda())
+    assert vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors.cpu(), on_cpu.encode(tiles), rtol=2e-2, atol=2e-2)
+
+
 def test_a_digest_changes_with_names_types_shapes_and_values():
     base = {"a": torch.arange(4.0)}
     others = [{"b": base["a"]}, {"a": base["a"].half()}, {"a": base["a"].reshape(2, 2)}, {"a": base["a"] + 1}]

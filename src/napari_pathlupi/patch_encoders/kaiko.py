@@ -35,8 +35,8 @@ MIDNIGHT = PretrainedEncoder(
     licence="MIT",
     source="Karasikov et al., arXiv 2504.05186",
     note="The class token and the mean of the patch tokens, as its publishers advise for classification. "
-    "TRIDENT's midnight12k is the class token alone: midnight-12k-cls. Position embeddings of a larger grid are resized "
-    "to 16 x 16 patches as transformers 5 does it.",
+    "TRIDENT's midnight12k is the class token alone: midnight-12k-cls. Position embeddings of a larger grid are "
+    "resized to 16 x 16 patches as transformers 5 does it.",
     preparation=Preparation(mean=HALF, std=HALF),
     architecture=MIDNIGHT_NETWORK,
     weights=Weights("kaiko-ai/midnight", parameters="1.14 B"),
