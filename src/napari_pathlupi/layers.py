@@ -16,7 +16,19 @@ import pandas as pd
 
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.results import Heatmap, Prediction
-from napari_pathlupi.core.tissue import PEN, TISSUE, TissueMask
+from napari_pathlupi.core.tissue import (
+    BLACK_PEN,
+    BLUE_PEN,
+    BLUR,
+    BUBBLE,
+    EDGE,
+    FOLD,
+    GREEN_PEN,
+    NAMES,
+    RED_PEN,
+    TISSUE,
+    TissueMask,
+)
 from napari_pathlupi.slides import Slide
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -43,7 +55,19 @@ _ATTENTION_RGBA = (
     (0.988, 0.645, 0.040, 1.0),
     (0.965, 0.844, 0.273, 1.0),
 )
-_TISSUE_COLOURS: Mapping[int | None, str] = {None: "transparent", 0: "transparent", TISSUE: "#009e73", PEN: "#56b4e9"}
+_TISSUE_COLOURS: Mapping[int | None, str] = {  # ink in a light shade of its own; our choice throughout
+    None: "#009e73",
+    0: "transparent",
+    TISSUE: "#009e73",
+    RED_PEN: "#ff5a5a",
+    GREEN_PEN: "#7be07b",
+    BLUE_PEN: "#56b4e9",
+    BLACK_PEN: "#9a9a9a",
+    EDGE: "#5a5a5a",
+    BUBBLE: "#f0e442",
+    BLUR: "#cc79a7",
+    FOLD: "#e69f00",
+}
 
 
 def slide_layer(slide: Slide) -> LayerTuple:
@@ -125,15 +149,15 @@ def subtype_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTup
 
 
 def tissue_layer(mask: TissueMask, fingerprint: str, mpp: Mpp) -> LayerTuple:
-    """Return what was taken for tissue and for pen marks."""
+    """Return what was taken for tissue and for what else; painted on, it is what a person takes for it."""
     options = {
         "name": "Tissue",
         "colormap": dict(_TISSUE_COLOURS),
-        "features": pd.DataFrame({"index": np.arange(len(mask.names)), "class": mask.names}),
+        "features": pd.DataFrame({"index": np.arange(len(NAMES)), "class": NAMES}),
         "opacity": 0.4,
         "visible": False,
         "blending": "translucent_no_depth",
-        "metadata": _ours("tissue", fingerprint, {STEP: mask.step_px0}),
+        "metadata": _ours("tissue", fingerprint, {STEP: mask.step_px0, "mask": mask}),
         **placement(mpp, mask.step_px0),
     }
     return mask.classes.copy(), options, "labels"

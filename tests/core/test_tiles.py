@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.lattice import Lattice
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.core.tissue import GLASS, PEN, TISSUE, TissueMask
+from napari_pathlupi.core.tissue import BLACK_PEN, GLASS, TISSUE, TissueMask
 
 HALF_MICRON = Mpp(0.5, 0.5, "test")
 
@@ -116,7 +116,7 @@ def test_no_region_holds_no_tile():
 
 
 def test_pen_is_no_tissue():
-    mask = TissueMask(np.full((8, 8), PEN, np.uint8), (16.0, 16.0))
+    mask = TissueMask(np.full((8, 8), BLACK_PEN, np.uint8), (16.0, 16.0))
     assert len(TileGrid.over(mask, (128, 128), HALF_MICRON, 32, 0.5, min_coverage=0.0)) == 0
 
 

@@ -7,10 +7,20 @@ import pytest
 from matplotlib.image import imread
 from scipy import ndimage
 
-from napari_pathlupi.core.tissue import GLASS, PEN, TISSUE, TissueMask
+from napari_pathlupi.core.tissue import (
+    BLACK_PEN,
+    BLUE_PEN,
+    GLASS,
+    GREEN_PEN,
+    PENS,
+    RED_PEN,
+    TISSUE,
+    TissueMask,
+)
 from napari_pathlupi.tissue.otsu import TissueConfig, find_tissue, is_dark
 
 PINK, PURPLE, FAINT = (215, 150, 185), (130, 80, 150), (238, 220, 231)
+INK_CLASS = {"red": RED_PEN, "green": GREEN_PEN, "blue": BLUE_PEN, "black": BLACK_PEN}
 INKS = {"red": (205, 25, 40), "green": (60, 165, 135), "blue": (35, 60, 170), "black": (40, 36, 42)}
 
 
@@ -32,6 +42,10 @@ def found(picture: np.ndarray, **settings: float) -> TissueMask:
     return find_tissue(picture, (16.0, 16.0), 8.0, TissueConfig(**settings))
 
 
+def pen_share(mask: TissueMask) -> float:
+    return float(np.isin(mask.classes, PENS).mean())
+
+
 def agreement(mask: np.ndarray, truth: np.ndarray) -> float:
     return float((mask & truth).sum() / (mask | truth).sum())
 
@@ -48,7 +62,7 @@ def test_a_piece_of_tissue_is_found_on_any_glass(glass, colour):
 @pytest.mark.parametrize("glass", [195.0, 240.0, 255.0])
 def test_glass_alone_holds_no_tissue(glass):
     mask = found(overview(glass, noise=6.0))
-    assert mask.shares() == {"glass": 1.0, "tissue": 0.0, "pen marks": 0.0}
+    assert mask.shares()["glass"] == 1
 
 
 def test_grey_shadow_and_a_dark_line_on_glass_are_no_tissue():
@@ -84,8 +98,8 @@ def test_a_stroke_of_the_pen_is_its_own_class(ink, ground):
     share = ndimage.gaussian_filter(truth.astype(float), 2.0)[..., None]  # ink is out of focus and lets light through
     picture = (picture * (1 - share) + share * np.array(INKS[ink]) * picture / 240).astype(np.uint8)
     mask = found(picture)
-    assert (mask.classes[truth] == PEN).mean() > 0.9
-    assert agreement(mask.classes == PEN, truth) > 0.6
+    assert (mask.classes[truth] == INK_CLASS[ink]).mean() > 0.9
+    assert agreement(mask.classes == INK_CLASS[ink], truth) > 0.6
     near = ndimage.binary_dilation(truth, iterations=8)
     np.testing.assert_array_equal(mask.tissue[~near], untouched[~near])
     assert (mask.tissue & ~untouched).sum() == 0
@@ -95,7 +109,7 @@ def test_haematoxylin_and_eosin_are_never_taken_for_ink():
     picture = overview()
     for i, colour in enumerate([(85, 45, 110), (190, 80, 140), (160, 60, 130), (215, 110, 160)]):
         disc(picture, (50 + 100 * (i // 2), 50 + 100 * (i % 2)), 40, colour)
-    assert found(picture).shares()["pen marks"] == 0
+    assert pen_share(found(picture)) == 0
 
 
 def test_specks_are_dropped_and_holes_filled_below_their_area():
@@ -150,9 +164,9 @@ def test_real_glass_is_glass(shared_data, name):
 
 @pytest.mark.parametrize("name", ["no-tissue-green-pen", "no-tissue-red-pen"])
 def test_real_ink_on_glass_is_pen_and_no_tissue(shared_data, name):
-    shares = find_tissue(real(shared_data / f"patches/qc-tiles/{name}.png")[::4, ::4], (16.0, 16.0), 8.0).shares()
-    assert shares["pen marks"] > 0.6
-    assert shares["tissue"] == 0
+    mask = find_tissue(real(shared_data / f"patches/qc-tiles/{name}.png")[::4, ::4], (16.0, 16.0), 8.0)
+    assert pen_share(mask) > 0.6
+    assert mask.shares()["tissue"] == 0
 
 
 def test_a_real_slide_drawn_on_with_three_pens_keeps_its_tissue(shared_data):
@@ -160,7 +174,8 @@ def test_a_real_slide_drawn_on_with_three_pens_keeps_its_tissue(shared_data):
     mask = find_tissue(thumbnail, (160.0, 160.0), 40.0)
     shares = mask.shares()
     assert 0.4 < shares["tissue"] < 0.55
-    assert 0.15 < shares["pen marks"] < 0.3
+    assert 0.2 < pen_share(mask) < 0.35
+    assert all(shares[f"{colour} pen"] > 0.04 for colour in ("red", "green", "black")) and shares["blue pen"] < 0.02
     assert mask.classes[:20, :20].max() == GLASS
     assert (mask.classes[280:320, 200:260] == TISSUE).mean() > 0.5
 
@@ -171,5 +186,5 @@ def test_a_stroke_that_pales_in_its_middle_is_pen_all_along() -> None:
     picture[150:158, 130:200] = (228, 105, 115)  # where the pen was faster
     disc(picture, (60, 160), 35, PINK)
     mask = found(picture)
-    assert (mask.classes[151:157, 25:295] == PEN).all()
+    assert (mask.classes[151:157, 25:295] == RED_PEN).all()
     assert agreement(mask.tissue, disc(overview(side=320), (60, 160), 35, PINK)) > 0.8

@@ -66,11 +66,16 @@ def write_regions(path: Path, regions: Iterable[AnnotatedRegion], frame: SlideFr
     OutputError
         When the file cannot be written.
     """
+    write_features(path, (feature_of(region, frame) for region in regions))
+
+
+def write_features(path: Path, features: Iterable[Mapping[str, Any]]) -> None:
+    """Write features as a FeatureCollection, one at a time, as `write_regions` does."""
     with whole_file(path) as file:
         file.write(b'{"type":"FeatureCollection","features":[')
-        for index, region in enumerate(regions):
+        for index, feature in enumerate(features):
             file.write(b",\n" if index else b"\n")
-            file.write(json.dumps(_feature(region, frame), separators=(",", ":"), allow_nan=False).encode())
+            file.write(json.dumps(feature, separators=(",", ":"), allow_nan=False).encode())
         file.write(b"\n]}\n")
 
 
@@ -94,13 +99,22 @@ def read_regions(path: Path, frame: SlideFrame) -> list[AnnotatedRegion]:
     TableError
         When the file cannot be read or is not GeoJSON, with the number of the feature that is wrong.
     """
+    return regions_of(read_features(path), path, frame)
+
+
+def read_features(path: Path) -> list[Mapping[str, Any]]:
+    """Return each feature of a GeoJSON file that has a geometry, as `read_regions` does."""
     try:
         roots = [json.loads(text) for text in _texts(path)]
-        features = [feature for root in roots for feature in _features(root)]
+        return [feature for root in roots for feature in _features(root)]
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, EOFError, RecursionError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         raise TableError(f"{path.name} is not GeoJSON ({error}): export it again from QuPath as GeoJSON.") from error
+
+
+def regions_of(features: Iterable[Mapping[str, Any]], path: Path, frame: SlideFrame) -> list[AnnotatedRegion]:
+    """Return the features of a file as regions, as `read_regions` does."""
     regions = []
     for number, feature in enumerate(features, start=1):
         try:
@@ -113,7 +127,8 @@ def read_regions(path: Path, frame: SlideFrame) -> list[AnnotatedRegion]:
     return regions
 
 
-def _feature(region: AnnotatedRegion, frame: SlideFrame) -> dict[str, Any]:
+def feature_of(region: AnnotatedRegion, frame: SlideFrame) -> dict[str, Any]:
+    """Return a region as QuPath writes it."""
     outline = shapely.transform(region.geometry, lambda xy: _rounded(frame.qupath_from_px0(xy[:, ::-1])))
     parts = shapely.get_parts(outline)
     geometry = mapping(parts[0] if len(parts) == 1 else outline)
@@ -180,20 +195,21 @@ def _features(node: Any) -> Iterator[Mapping[str, Any]]:
     elif node.get("type") == "Feature":
         if node.get("geometry"):
             yield node
-        yield from _features(_properties(node).get("childObjects") or [])
+        yield from _features(properties_of(node).get("childObjects") or [])
     elif "coordinates" in node:
         yield {"geometry": node}
     else:
         raise ValueError(f"an object of type {node.get('type')!r} where a feature should stand")
 
 
-def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+def properties_of(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the properties of a feature, empty where it has none."""
     properties = feature.get("properties")
     return properties if isinstance(properties, dict) else {}
 
 
 def _region(feature: Mapping[str, Any], frame: SlideFrame) -> AnnotatedRegion:
-    properties = _properties(feature)
+    properties = properties_of(feature)
     geometry = feature["geometry"]
     outline: BaseGeometry = shapely.force_2d(shape(geometry))
     classification, class_colour = _class(properties.get("classification"))

@@ -1,4 +1,4 @@
-"""Tissue, glass and pen marks from an overview of a slide.
+"""Tissue, glass and artefacts from an overview of a slide.
 
 Tissue is what is *coloured* against the slide's own glass: the difference between the strongest and the weakest
 absorbed channel, in optical density. Grey does not count, so shadows, dust, bubbles, the edge of the cover slip and
@@ -8,14 +8,17 @@ compressed glass stay glass, however dark.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from napari_pathlupi.core.tissue import GLASS, PEN, TISSUE, TissueMask
+from napari_pathlupi.core.tissue import BUBBLE, EDGE, FOLD, GLASS, NAMES, PENS, TISSUE, TissueMask
+from napari_pathlupi.errors import SettingsError
+from napari_pathlupi.tissue._artefacts import bubbles, folds, slide_edge
+from napari_pathlupi.tissue._density import Picture, Plane, densities, drop_small
+from napari_pathlupi.tissue._pale import pale
+from napari_pathlupi.tissue._pen import colours, inked_pieces, strokes
 
-Picture = npt.NDArray[np.uint8]
-Plane = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
+_PEN = "pen"
+"""What the pens of all colours are called together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +31,39 @@ class TissueConfig:
         Smaller pieces of tissue are specks and become glass. Our choice: a square of 200 µm.
     min_hole_um2
         Smaller holes (fat cells, lumina) are filled. Our choice: the same.
-    blur_um
+    smooth_um
         The overview is averaged over a square of this side first, so that a net of thin fat septa is one piece.
     threshold
         Least and greatest coloured optical density at which glass may end. Otsu's threshold is held between them: on
         a slide of nothing but glass it falls into the noise, on one of nothing but tissue between nuclei and stroma.
         Our choice.
-    find_pen
-        Whether to look for pen marks.
+    excluded
+        What is no tissue, of pen, slide edge, bubble, blur, fold; the others count as tissue where they are found.
     """
 
     min_piece_um2: float = 40_000.0
     min_hole_um2: float = 40_000.0
-    blur_um: float = 40.0
+    smooth_um: float = 40.0
     threshold: tuple[float, float] = (0.025, 0.06)
-    find_pen: bool = True
+    excluded: tuple[str, ...] = (_PEN, *NAMES[EDGE:])
+
+    def __post_init__(self) -> None:
+        known = _PEN, *NAMES[EDGE:]
+        for name in self.excluded:
+            if name not in known:
+                raise SettingsError(f"{name!r} cannot be excluded from tissue: name some of {', '.join(known)}.")
+
+    @property
+    def counted(self) -> tuple[int, ...]:
+        """The classes that are tissue."""
+        kinds = ((i, _PEN if i in PENS else name) for i, name in enumerate(NAMES))
+        return tuple(i for i, kind in kinds if i != GLASS and kind not in self.excluded)
 
 
 def find_tissue(
     overview: Picture, step_px0: tuple[float, float], mpp_overview: float, config: TissueConfig | None = None
 ) -> TissueMask:
-    """Return what lies where on a slide: glass, tissue or pen marks.
+    """Return what lies where on a slide.
 
     Deterministic. Overviews are meant to be made at one scale (8 µm/px), whatever the size of the slide, so that the
     same tissue gets the same mask on a small slide and on a large one.
@@ -65,17 +80,22 @@ def find_tissue(
         What counts; the defaults fit haematoxylin and eosin.
     """
     config = config or TissueConfig()
-    colour, sure, faint = _colour_and_ink(overview)
-    pen = _strokes(sure, faint, mpp_overview) if config.find_pen else np.zeros_like(sure)
-    colour[pen] = 0
-    colour = ndimage.uniform_filter(colour, max(1, round(config.blur_um / mpp_overview)), mode="nearest")
-    tissue = (colour > np.clip(otsu_threshold(colour[~pen]), *config.threshold)) & ~pen
-    tissue = _drop_small(tissue, config.min_piece_um2 / mpp_overview**2)
-    between = _inked_pieces(tissue, pen, faint)
+    light, mpp = densities(overview), mpp_overview
+    edge = slide_edge(light, mpp)
+    pen = strokes(light, mpp) & ~edge
+    colour = np.where(pen | edge, 0, light.colour)
+    colour = ndimage.uniform_filter(colour, max(1, round(config.smooth_um / mpp)), mode="nearest")
+    tissue = (colour > np.clip(otsu_threshold(colour[~pen]), *config.threshold)) & ~pen & ~edge
+    tissue = drop_small(tissue, config.min_piece_um2 / mpp**2)
+    tissue |= pale(colour, light, tissue, pen | edge, mpp)
+    between = inked_pieces(tissue, pen, light)
     pen, tissue = pen | between, tissue & ~between
-    tissue |= ~pen & ~_drop_small(~tissue, config.min_hole_um2 / mpp_overview**2)
-    classes = np.where(pen, PEN, np.where(tissue, TISSUE, GLASS)).astype(np.uint8)
-    return TissueMask(classes, step_px0)
+    tissue |= ~pen & ~edge & ~drop_small(~tissue, config.min_hole_um2 / mpp**2)
+    classes = np.where(tissue, TISSUE, GLASS).astype(np.uint8)
+    classes[folds(light, tissue, mpp)] = FOLD
+    classes[bubbles(light, pen | edge, mpp)] = BUBBLE
+    classes[edge] = EDGE
+    return TissueMask(np.where(pen, colours(pen, tissue, light, mpp), classes), step_px0, config.counted)
 
 
 def is_dark(overview: Picture) -> bool:
@@ -97,74 +117,3 @@ def otsu_threshold(values: Plane) -> float:
     sums = np.cumsum(counts * centres)
     between = (sums[:-1] * above - (sums[-1] - sums[:-1]) * below) ** 2 / np.maximum(1, below * above)
     return float(edges[1 + np.argmax(between)])
-
-
-def _density_table(overview: Picture) -> Plane:
-    """(256, 3) optical density of every value against the slide's own glass, never below 0.
-
-    The glass is the 90th percentile of the bright and colourless pixels (all channels above 190 and within 25 of
-    each other; exact white, with which scanners pad, aside), or 245 grey on a slide that shows none. Our choice.
-    """
-    thin = max(1, min(overview.shape[:2]) // 500)
-    sample = overview[::thin, ::thin].reshape(-1, 3)
-    low, high = sample.min(axis=1), sample.max(axis=1)
-    glass = sample[(low > 190) & (high - low < 25) & (low < 255)]
-    levels = np.percentile(glass, 90, axis=0) if 1000 * len(glass) > len(sample) else np.full(3, 245.0)
-    density: Plane = np.log10((levels + 1) / (np.arange(256)[:, None] + 1)).clip(min=0).astype(np.float32)
-    return density
-
-
-def _colour_and_ink(overview: Picture) -> tuple[Plane, Flags, Flags]:
-    """Coloured optical density, and where a pixel is surely ink, and perhaps ink: hues that H&E cannot mix.
-
-    Haematoxylin and eosin take more green than red and much more green than blue. Green and blue ink take more red
-    than green; red ink hardly any red, but blue as much as green; black takes all alike. All bounds are our choice.
-    """
-    table = _density_table(overview)
-    colour = np.empty(overview.shape[:2], np.float32)
-    sure, faint = np.empty((2, *overview.shape[:2]), bool)
-    for top in range(0, len(overview), 64):  # a strip fits the processor's cache
-        rows = slice(top, top + 64)
-        red, green, blue = (table[overview[rows, :, channel], channel] for channel in range(3))
-        strongest, weakest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-        np.subtract(strongest, weakest, out=colour[rows])
-        cold, pink, grey = red > green, (red < 0.25 * green) & (blue > 0.62 * green), weakest > 0.58 * strongest
-        flat = (blue > 0.75 * green) & (blue < 1.15 * green)
-        sure[rows] = (red > 0.15) & (red > 1.02 * green) | (green > 0.35) & flat
-        faint[rows] = (red > 0.06) & cold | (green > 0.12) & (pink | grey)
-    return colour, sure, faint
-
-
-def _strokes(sure: Flags, faint: Flags, mpp: float) -> Flags:
-    """Pen: solid faint ink within 120 µm of solid sure ink that it touches, from 20,000 µm² on; a margin of 16 µm."""
-    core = _solid(sure, 40 / mpp)
-    if not core.any():
-        return core
-    pieces, _ = ndimage.label(core | _solid(faint, 40 / mpp) & ndimage.maximum_filter(core, 2 * round(120 / mpp) + 1))
-    areas = np.bincount(pieces.ravel())
-    inked = np.bincount(pieces[core], minlength=len(areas)) > 0
-    strokes = (inked & (areas >= 20_000 / mpp**2))[pieces]
-    return np.asarray(ndimage.maximum_filter(strokes, 2 * max(1, round(16 / mpp)) + 1))
-
-
-def _inked_pieces(tissue: Flags, pen: Flags, faint: Flags) -> Flags:
-    """Pieces of tissue that touch a stroke and are nearly all faint ink: the stroke itself, between its sure parts."""
-    pieces, _ = ndimage.label(tissue)
-    areas = np.maximum(1, np.bincount(pieces.ravel()))
-    inked = np.bincount(pieces[faint], minlength=len(areas)) > 0.7 * areas
-    touching = np.bincount(pieces[ndimage.binary_dilation(pen, iterations=2)], minlength=len(areas)) > 0
-    touching[0] = False
-    return np.asarray((inked & touching)[pieces])
-
-
-def _solid(flags: Flags, side: float) -> Flags:
-    """Where most of a square around a pixel is set."""
-    return np.asarray(ndimage.uniform_filter(flags.astype(np.float32), max(1, round(side))) > 0.5)
-
-
-def _drop_small(flags: Flags, cells: float) -> Flags:
-    """The same without pieces (4-connected) of fewer cells."""
-    labels, _ = ndimage.label(flags)
-    large = np.bincount(labels.ravel()) >= cells
-    large[0] = False
-    return large[labels]

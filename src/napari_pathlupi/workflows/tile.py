@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from shapely.geometry.base import BaseGeometry
 
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import MismatchError, NoTissueError, UnsuitableSlideError
+from napari_pathlupi.export._tissue import read_tissue
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.tissue.otsu import TissueConfig, find_tissue, is_dark
 
@@ -40,7 +42,7 @@ def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMa
     UnsuitableSlideError
         When the background is dark, as in fluorescence.
     NoTissueError
-        When there is nothing but glass and pen.
+        When there is nothing but glass, pen and the like; it carries the mask.
     """
     scale = OVERVIEW_MPP / slide.mpp.mean
     overview = slide.overview(scale)
@@ -48,10 +50,45 @@ def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMa
         raise UnsuitableSlideError(
             f"{slide.path.name} looks like fluorescence (dark background): these models read brightfield H&E only."
         )
-    mask = find_tissue(overview, (scale, scale), OVERVIEW_MPP, config or TissueConfig())
+    return _must_hold_tissue(find_tissue(overview, (scale, scale), OVERVIEW_MPP, config or TissueConfig()))
+
+
+def read_tissue_of(slide: Slide, path: Path) -> TissueMask:
+    """Return the tissue of a slide as outlined in a GeoJSON file of ours, of QuPath or of TRIDENT.
+
+    Parameters
+    ----------
+    slide
+        The slide.
+    path
+        The file, or a folder of files that are called after their slides.
+
+    Raises
+    ------
+    MppUnknownError
+        When nobody knows the size of a pixel.
+    TableError
+        When the file cannot be read or holds no area.
+    NoTissueError
+        When none of its areas lies on the slide.
+    """
+    file = path / f"{Path(slide.path.name).stem}.geojson" if path.is_dir() else path
+    scale = OVERVIEW_MPP / slide.mpp.mean
+    areas = read_tissue(file, slide.frame)
+    mask = TissueMask.within(areas, slide.frame.shape_px0, (scale, scale), f"read from {file.name}")
+    if not mask.tissue.any():
+        raise NoTissueError(f"None of the {len(areas)} areas in {file.name} lies on {slide.path.name}.", mask)
+    return mask
+
+
+def _must_hold_tissue(mask: TissueMask) -> TissueMask:
     if not mask.tissue.any():
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in mask.shares().items() if share > 0)
-        raise NoTissueError(f"No tissue was found ({shares}). Choose another slide or check its µm per pixel.")
+        raise NoTissueError(
+            f"No tissue was found ({shares}). Paint some in the layer Tissue or give --tissue, or check the µm per "
+            "pixel.",
+            mask,
+        )
     return mask
 
 
@@ -87,7 +124,7 @@ def tile(
     """
     config = config or TileConfig()
     _must_be_fine_enough(slide, mpp)
-    mask = mask or find_tissue_on(slide)
+    mask = _must_hold_tissue(mask) if mask else find_tissue_on(slide)
     grid = TileGrid.over(mask, slide.frame.shape_px0, slide.mpp, tile_px, mpp, config.min_coverage)
     if regions:
         grid = grid.within(regions, slide.frame.shape_px0, config.min_coverage)
@@ -95,7 +132,8 @@ def tile(
         where = "in the chosen regions" if regions else "on this slide"
         raise NoTissueError(
             f"No tile of {tile_px * mpp:.0f} µm {where} is at least {100 * config.min_coverage:.0f} % tissue: "
-            "choose a larger region or lower the share of tissue that a tile needs."
+            "choose a larger region or lower the share of tissue that a tile needs.",
+            mask,
         )
     return grid
 
