@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 from psygnal import Signal
 
 from napari_pathlupi.core.geometry import SlideFrame
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from napari_pathlupi.bundle import Bundle
+    from napari_pathlupi.core.tissue import TissueMask
     from napari_pathlupi.slides import Slide
     from napari_pathlupi.workflows.predict import Plan, PredictConfig
 
@@ -33,7 +35,7 @@ class Check:
 
     Parameters
     ----------
-    slide, bundle, config, regions
+    slide, bundle, config, regions, tissue
         As `napari_pathlupi.workflows.predict.plan` takes them.
     """
 
@@ -41,12 +43,17 @@ class Check:
     bundle: "Bundle"
     config: "PredictConfig"
     regions: "tuple[BaseGeometry, ...]"
+    tissue: "TissueMask | None" = None
 
     def run(self) -> "Plan":
-        """Return the plan, or raise why there is none."""
+        """Return the plan, or raise why there is none; tissue that a person said is kept, and known the next time."""
+        from napari_pathlupi.workflows.edits import recall_tissue, remember_tissue
         from napari_pathlupi.workflows.predict import plan
 
-        return plan(self.slide, self.bundle, self.config, self.regions)
+        if self.tissue is not None:
+            remember_tissue(self.slide, self.tissue)
+        tissue = self.tissue or recall_tissue(self.slide)
+        return plan(self.slide, self.bundle, self.config, self.regions, tissue)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +101,8 @@ class Session:
 
     ``changed`` says that `facts` may be different; ``growing`` brings the run at hand with a provisional prediction;
     ``finished`` brings a run that is kept. All are sent from the thread that calls the methods: the window's.
-    ``stated_mpp`` remembers, by fingerprint, what the user said of the size of a slide's pixels.
+    ``stated_mpp`` remembers, by fingerprint, what the user said of the size of a slide's pixels; ``tissue`` is what a
+    person says is tissue on the chosen slide.
     """
 
     changed = Signal()
@@ -106,6 +114,7 @@ class Session:
         self.stated_mpp: dict[str, float] = {}
         self.plan: Plan | None = None
         self.job: Job | None = None
+        self.tissue: TissueMask | None = None
         self._slide: Slide | None = None
         self._bundle: Bundle | None = None
         self._regions: tuple[BaseGeometry, ...] = ()
@@ -122,6 +131,8 @@ class Session:
 
     def choose_slide(self, slide: "Slide | None", plain_image: str = "") -> None:
         """Work on that slide; `plain_image` names a large image that stands in for one."""
+        if slide is not self._slide:
+            self.tissue = None
         self._slide = slide
         mpp_known = slide is not None and slide.frame.mpp is not None
         self._renew(slide=slide.path.name if slide else "", plain_image=plain_image, mpp_known=mpp_known)
@@ -136,6 +147,21 @@ class Session:
         if (extent, tuple(regions)) != (self._facts.extent, self._regions):
             self._regions = tuple(regions)
             self._renew(extent=extent, regions=len(regions))
+
+    def choose_tissue(self, tissue: "TissueMask") -> None:
+        """Take that for the tissue of the slide, as a person says it is."""
+        if self.tissue is None or not np.array_equal(tissue.classes, self.tissue.classes):
+            self.tissue = tissue
+            self._renew()
+
+    def forget_tissue(self) -> None:
+        """Look for the tissue of the slide again, whatever a person said it is."""
+        from napari_pathlupi.workflows.edits import forget_tissue
+
+        if self._slide is not None:
+            forget_tissue(self._slide)
+        self.tissue = None
+        self._renew()
 
     def choose_config(self, config: "PredictConfig") -> None:
         """Read slides that way."""
@@ -162,7 +188,7 @@ class Session:
             return None
         if self._facts.extent is not Extent.WHOLE and not self._regions:
             return None
-        self._check = Check(self._slide, self._bundle, self._config, self._regions)
+        self._check = Check(self._slide, self._bundle, self._config, self._regions, self.tissue)
         return self._check
 
     def checked(self, check: Check, outcome: "Plan | PathlupiError") -> None:
@@ -170,6 +196,9 @@ class Session:
         if check is not self._check:
             return
         self.plan = None if isinstance(outcome, PathlupiError) else outcome
+        recalled: TissueMask | None = getattr(outcome, "tissue", None)
+        if recalled and recalled.by_hand:
+            self.tissue = recalled
         self._set(problem=str(outcome) if isinstance(outcome, PathlupiError) else "")
 
     def begin(self) -> Job:

@@ -77,6 +77,16 @@ class TissueMask:
         return cls(np.where(flags, TISSUE, GLASS).astype(np.uint8), step_px0, origin=origin)
 
     @property
+    def by_hand(self) -> bool:
+        """Whether a person painted it."""
+        return self.origin == BY_HAND
+
+    def covers(self, shape_px0: tuple[int, int]) -> bool:
+        """Return whether the raster is one over a slide of that height and width."""
+        sides = zip(self.classes.shape, self.step_px0, shape_px0, strict=True)
+        return all(cells == int(np.ceil(side / step - 1e-6)) for cells, step, side in sides)
+
+    @property
     def tissue(self) -> npt.NDArray[np.bool_]:
         """(rows, columns) where there is tissue."""
         counts = np.ones(256, bool)

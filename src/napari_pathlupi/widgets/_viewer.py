@@ -12,7 +12,6 @@ from shapely import Polygon
 
 from napari_pathlupi import layers
 from napari_pathlupi.core.regions import AnnotatedRegion
-from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.runs import Run
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._reader import NOTHING, read
@@ -119,12 +118,6 @@ class Canvas:
         """Return the layers of one run that are still there."""
         return [layer for layer in self.viewer.layers if facts_of(layer).get("run") == identity]
 
-    def show_tissue(self, slide: Slide, mask: TissueMask) -> None:
-        """Add what was taken for tissue above its slide, unless it is there."""
-        below = self.of_slide(slide.fingerprint, "slide")
-        if below and not self.of_slide(slide.fingerprint, "tissue"):
-            self.add(layers.tissue_layer(mask, slide.fingerprint, slide.mpp), self.viewer.layers.index(below[0]) + 1)
-
     def add(self, made: layers.LayerTuple, place: int) -> "Layer":
         """Add a layer at a place in the list and leave the selection as it is; hidden where its slide is put away."""
         layer = napari.layers.Layer.create(*made)
@@ -207,6 +200,11 @@ class Canvas:
             if isinstance(layer, napari.layers.Shapes)
             and facts_of(layer).get("fingerprint", slide.fingerprint) == slide.fingerprint
         ]
+
+    def strokes(self, slide: Slide | None) -> Iterator[Any]:
+        """Yield the emitters that say that the outlines on a slide may have changed."""
+        for layer in self.shapes(slide) if slide else ():
+            yield from (layer.events.data, layer.events.highlight, layer.events.features, layer.events.visible)
 
     def outlines(self, slide: Slide | None, *, selected_only: bool = False) -> list[AnnotatedRegion]:
         """Return what is outlined on a slide in any Shapes layer that is shown, in level-0 pixels.

@@ -16,6 +16,7 @@ from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._sections import Sections
 from napari_pathlupi.widgets._settings import predict_config, prediction_events
 from napari_pathlupi.widgets._ties import Ties
+from napari_pathlupi.widgets._tissue import show_tissue, take_tissue, tissue_strokes
 from napari_pathlupi.widgets._upkeep import Upkeep
 from napari_pathlupi.widgets._viewer import Canvas
 from napari_pathlupi.widgets._work import Work, at_once
@@ -218,9 +219,8 @@ class Panel(Sections):
         if self.run is not None:
             self.map.steer(self.canvas.of_run(self.run.identity))
         self._strokes.cut()
-        for layer in self.canvas.shapes(self.slide) if self.slide else ():
-            for emitter in (layer.events.data, layer.events.highlight, layer.events.features, layer.events.visible):
-                self._strokes.connect(emitter, self._settle_soon)
+        for emitter in (*self.canvas.strokes(self.slide), *tissue_strokes(self.canvas, self.slide)):
+            self._strokes.connect(emitter, self._settle_soon)
         self._settle_soon()
 
     def _settle_soon(self) -> None:
@@ -248,6 +248,7 @@ class Panel(Sections):
 
     def _look_again(self) -> None:
         """Bring regions, extent and plan up to date with what was chosen and drawn."""
+        take_tissue(self.canvas, self.session, self.slide)
         drawn = self.canvas.outlines(self.slide)
         selected = self.canvas.outlines(self.slide, selected_only=True)
         self.extent_row.show_regions(len(selected or drawn), bool(selected))
@@ -264,8 +265,8 @@ class Panel(Sections):
 
     def _checked(self, check: Check, outcome: "Plan | PathlupiError") -> None:
         self.session.checked(check, outcome)
-        if self.session.plan is not None and check.slide is self.slide:
-            self.canvas.show_tissue(check.slide, self.session.plan.tissue)
+        if check.slide is self.slide:
+            show_tissue(self.canvas, check.slide, outcome)
 
     def _view_moved(self) -> None:
         if self._extent is Extent.VIEW:

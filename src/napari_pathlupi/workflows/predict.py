@@ -17,7 +17,7 @@ from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, Timing, r
 from napari_pathlupi.core.results import Evidence, Prediction, Provenance
 from napari_pathlupi.core.settings import as_dict
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.core.tissue import TissueMask
+from napari_pathlupi.core.tissue import FOUND, TissueMask
 from napari_pathlupi.errors import Cancelled, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.classify_tiles import TileClassifier
@@ -73,11 +73,16 @@ class Plan:
     @property
     def sentence(self) -> str:
         """What will happen, for the line under the button."""
-        return f"{len(self.grid):,} tiles of {self.grid.tile_px} px at {self.grid.mpp:g} µm/px · {self.device}"
+        tiles = f"{len(self.grid):,} tiles of {self.grid.tile_px} px at {self.grid.mpp:g} µm/px · {self.device}"
+        return tiles if self.tissue.origin == FOUND else f"{tiles} · tissue {self.tissue.origin}"
 
 
 def plan(
-    slide: Slide, bundle: Bundle, config: PredictConfig | None = None, regions: Sequence[BaseGeometry] = ()
+    slide: Slide,
+    bundle: Bundle,
+    config: PredictConfig | None = None,
+    regions: Sequence[BaseGeometry] = (),
+    tissue: TissueMask | None = None,
 ) -> Plan:
     """Return what a prediction would look at: about a second of work, no network is run.
 
@@ -89,6 +94,8 @@ def plan(
         How to read the slide.
     regions
         Polygons in level-0 pixels; none means the whole slide.
+    tissue
+        What lies where, when somebody said so; None looks for it.
 
     Raises
     ------
@@ -99,7 +106,7 @@ def plan(
     encoder = bundle.card.patch_encoder.identity
     if not isinstance(bundle, TileClassifier):
         patch_encoders[encoder.name].must_make(encoder, f"the model {bundle.card.title!r}")
-    tissue = find_tissue_on(slide)
+    tissue = tissue or find_tissue_on(slide)
     grid = tile(slide, encoder.tile_px, encoder.mpp, TileConfig(config.min_coverage), regions, tissue)
     return Plan(tissue, grid, choose_device(config.device).words)
 
@@ -110,13 +117,14 @@ def predict_steps(
     config: PredictConfig | None = None,
     regions: Sequence[BaseGeometry] = (),
     cancel: CancelFlag | None = None,
+    tissue: TissueMask | None = None,
 ) -> Steps[Prediction]:
     """Yield progress, now and then with a provisional prediction, and return the prediction.
 
     Parameters and errors are those of `plan` and `planned_steps`.
     """
     yield Progress("Looking for tissue", 0, 0)
-    what = plan(slide, bundle, config, regions)
+    what = plan(slide, bundle, config, regions, tissue)
     return (yield from planned_steps(slide, bundle, config or PredictConfig(), what, cancel))
 
 
@@ -152,10 +160,14 @@ def planned_steps(
 
 
 def predict(
-    slide: Slide, bundle: Bundle, config: PredictConfig | None = None, regions: Sequence[BaseGeometry] = ()
+    slide: Slide,
+    bundle: Bundle,
+    config: PredictConfig | None = None,
+    regions: Sequence[BaseGeometry] = (),
+    tissue: TissueMask | None = None,
 ) -> Prediction:
     """Return what a model says of a slide: `predict_steps` without the steps."""
-    return run(predict_steps(slide, bundle, config, regions))
+    return run(predict_steps(slide, bundle, config, regions, tissue=tissue))
 
 
 class _Run:
@@ -222,6 +234,6 @@ class _Run:
             device=self.plan.device,
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             versions={name: version(name) for name in COMPUTED_WITH},
-            settings=as_dict(self.config) | self.slide.choice.stated(),
+            settings=as_dict(self.config) | {"tissue": self.plan.tissue.origin} | self.slide.choice.stated(),
             timing=self.timing.as_dict() if self.timing else {},
         )
