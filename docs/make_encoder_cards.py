@@ -36,9 +36,9 @@ pathlupi encoders use uni2-h /data/uni2-h/pytorch_model.bin   # or: a file or fo
   network at its start.
 * Your token is read from `HF_TOKEN` or from `hf auth login`; `HF_ENDPOINT` names another Hub, `HF_HOME` another
   cache.
-* `PATHLUPI_WEIGHTS` names a folder in which a file or folder is called like the encoder (`uni2-h.bin`, `uni2-h/`). It
-  outranks what `pathlupi encoders use` keeps in `encoders.json` of your settings folder, and that the cache of the
-  Hub.
+* `PATHLUPI_WEIGHTS` names a folder in which a file or folder is called like the encoder (`uni2-h.bin`, `uni2-h/`), by
+  TRIDENT's name or like its repository (`UNI2-h/`). It outranks what `pathlupi encoders use` keeps in `encoders.json`
+  of your settings folder, and that the cache of the Hub.
 * Files are safetensors, or torch files that hold nothing but tensors. Every tensor must have its place and every
   place its tensor, else the file is refused with the first difference named. No code is ever taken from the Hub.
 * The SHA-256 of the tensors (names, types, shapes and bytes, whatever kind of file they came in) is part of the

@@ -149,6 +149,8 @@ def test_places_are_looked_at_in_order(file, tmp_path, monkeypatch):
     assert _places.find(TINY) == kept
     by_name = same_tensors(file, folder / "uni.safetensors")
     assert _places.find(TINY) == by_name
+    by_name.rename(folder / "UNI.safetensors")
+    assert _places.find(TINY) == folder / "UNI.safetensors"
     assert TINY.readiness().state is State.LOCAL
     assert _places.find(TINY, file) == file
 
@@ -201,6 +203,12 @@ def test_a_broken_timm_is_one_sentence_that_says_what_to_install(monkeypatch):
     monkeypatch.setattr("builtins.__import__", broken)
     with pytest.raises(MissingExtraError, match=r"timm cannot be loaded \(operator torchvision::nms does not exist\)"):
         _timm.timm()
+
+
+def test_a_timm_that_cannot_build_the_network_is_told(file):
+    other = replace(TINY, architecture=VisionTransformer("vit_of_another_year"))
+    with pytest.raises(MissingExtraError, match=r"cannot build this network \(Unknown model.*pip install"):
+        other.load("cpu", file)
 
 
 def test_no_entry_asks_for_code_from_the_hub():

@@ -12,6 +12,7 @@ from napari_pathlupi.errors import MissingExtraError, WeightsError
 from napari_pathlupi.patch_encoders import _places
 from napari_pathlupi.patch_encoders._checkpoint import digest_of, fill, read_tensors
 from napari_pathlupi.patch_encoders._encoder import Loaded
+from napari_pathlupi.patch_encoders._places import INSTALL
 
 if TYPE_CHECKING:
     from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder
@@ -97,12 +98,24 @@ def precision_on(device: str, wish: str) -> torch.dtype:
 
 
 def built(architecture: "Architecture") -> nn.Module:
-    """Return a network without values, or with its first random ones where it computes some of its buffers."""
-    with torch.device("meta"):
-        network = architecture.build()
-    kept = network.state_dict().keys()
-    computed = [name for name, _ in network.named_buffers() if name not in kept]
-    return architecture.build() if computed else network
+    """Return a network without values, or with its first random ones where it computes some of its buffers.
+
+    Raises
+    ------
+    MissingExtraError
+        When a library is absent, broken or of a version that cannot build it.
+    """
+    try:
+        with torch.device("meta"):
+            network = architecture.build()
+        kept = network.state_dict().keys()
+        computed = [name for name, _ in network.named_buffers() if name not in kept]
+        return architecture.build() if computed else network
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MissingExtraError(
+            f"the installed {' and '.join(architecture.requires)} cannot build this network ({reason}): {INSTALL['']}"
+        ) from error
 
 
 def load_pretrained(encoder: "PretrainedEncoder", device: str, named: Path | None = None) -> Loaded:

@@ -1,8 +1,8 @@
 """Where the weights of an encoder are on this machine, and what stands in the way if they are not; no network is asked.
 
-Looked at in this order: what the caller names; the file or folder that is called like the encoder in the folder
-``PATHLUPI_WEIGHTS``; what ``pathlupi encoders use`` keeps in ``encoders.json`` of the settings folder; the cache of the
-Hugging Face Hub.
+Looked at in this order: what the caller names; the file or folder that is called like the encoder, or its repository,
+in the folder ``PATHLUPI_WEIGHTS``; what ``pathlupi encoders use`` keeps in ``encoders.json`` of the settings folder;
+the cache of the Hugging Face Hub.
 """
 
 import json
@@ -82,14 +82,16 @@ def find(encoder: "PretrainedEncoder", named: Path | None = None) -> Path | None
     if named is not None:
         return _file_at(named, encoder, "named for")
     folder = os.environ.get("PATHLUPI_WEIGHTS")
-    for place in _called(encoder.name, Path(folder)) if folder else ():
+    names = (encoder.name, *encoder.aliases, encoder.weights.repository.rpartition("/")[2])
+    for place in _called(names, Path(folder)) if folder else ():
         return _file_at(place, encoder, "in PATHLUPI_WEIGHTS for")
     known = kept().weights.get(encoder.file_name)
     return _file_at(Path(known), encoder, "kept for") if known else _in_hub_cache(encoder.weights)
 
 
-def _called(name: str, folder: Path) -> Iterable[Path]:
-    return (place for suffix in ("", *SUFFIXES) if (place := folder / f"{name}{suffix}").exists())
+def _called(names: Iterable[str], folder: Path) -> Iterable[Path]:
+    possible = (folder / f"{name}{suffix}" for name in names if name for suffix in ("", *SUFFIXES))
+    return (place for place in possible if place.exists())
 
 
 def _file_at(place: Path, encoder: "PretrainedEncoder", how: str) -> Path:

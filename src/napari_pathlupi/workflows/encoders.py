@@ -137,6 +137,8 @@ def get_steps(name: str, cancel: CancelFlag | None = None) -> Steps[Path]:
     Cancelled
         When asked to stop; the part that is there is kept.
     """
+    from napari_pathlupi.patch_encoders._loading import built
+
     encoder = with_weights(name)
     readiness = encoder.readiness()
     if readiness.state is State.LOCAL and (found := find(encoder)):
@@ -145,7 +147,11 @@ def get_steps(name: str, cancel: CancelFlag | None = None) -> Steps[Path]:
         raise MissingExtraError(readiness.words)
     if readiness.state is not State.NEEDS_DOWNLOAD:
         raise WeightsError(f"{encoder.title}: {readiness.words}")
+    yield Progress("Building the network", 0, 0)  # nobody is to download what cannot be used
+    built(encoder.architecture)
     meter = _Meter()
+    if cancel:
+        meter.stop.set()
     with ThreadPoolExecutor(1, thread_name_prefix="weights") as pool:
         future = pool.submit(_download, encoder, meter)
         try:
