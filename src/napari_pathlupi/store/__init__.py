@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_pathlupi.core.features import EncoderIdentity, FeatureBag
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import NotFoundError, OutputError
+from napari_pathlupi.errors import NotFoundError, OutputError, SettingsError
 from napari_pathlupi.store._lock import Lock
 from napari_pathlupi.store._stored import CHUNK_TILES, SlideFacts, StoredBag
 from napari_pathlupi.store._writer import BagWriter, prepare, told
@@ -24,10 +24,19 @@ class FeatureStore:
     ----------
     place
         The folder, or an address such as ``s3://bucket/features.zarr``. It is made when something is written.
+    dtype
+        What features are stored in, "float32" or "float16"; they come back as float32.
+
+    Raises
+    ------
+    SettingsError
+        When they cannot be stored in that.
     """
 
-    def __init__(self, place: str | Path) -> None:
-        self.place = str(place)
+    def __init__(self, place: str | Path, dtype: str = "float32") -> None:
+        if dtype not in ("float32", "float16"):
+            raise SettingsError(f"features cannot be stored as {dtype}: choose float32 or float16.")
+        self.place, self.dtype = str(place), dtype
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.place!r})"
@@ -80,8 +89,6 @@ class FeatureStore:
         ----------
         slide, grid, encoder
             What is embedded, in which tiles, by what.
-        dtype
-            "float32" or "float16".
 
         Raises
         ------
@@ -93,25 +100,23 @@ class FeatureStore:
             When nothing can be written there.
         """
         import zarr
+        from fsspec.core import url_to_fs
 
         key = _key(slide.fingerprint, encoder)
         place = f"{self.place}/{key}"
         with told(place):
-            lock = self._lock(key, f"{slide.name} in {self.place}")
+            files, root = url_to_fs(self.place)
+            lock = Lock(files, f"{root}/{key}.lock", f"{slide.name} in {self.place}")
             try:
+                for left_over in files.glob(f"{root}/{key}/**/*.partial"):  # by a process that was killed while writing
+                    files.rm_file(left_over)
                 zarr.open_group(self.place, mode="a")
                 group = zarr.open_group(self.place, mode="a").require_group(key)
-                prepare(group, slide, grid, encoder, dtype, place)
+                prepare(group, slide, grid, encoder, self.dtype, place)
                 return BagWriter(group, place, lock)
             except BaseException:
                 lock.release()
                 raise
-
-    def _lock(self, key: str, what: str) -> Lock:
-        from fsspec.core import url_to_fs
-
-        files, root = url_to_fs(self.place)
-        return Lock(files, f"{root}/{key}.lock", what)
 
     def _open(self, key: str) -> StoredBag | None:
         import zarr
