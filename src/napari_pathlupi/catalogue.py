@@ -34,12 +34,15 @@ class Room(Mapping[str, Any]):
         What one entry is called in a message.
     table
         What a file may define instead: several entries, each with its own ``name`` and perhaps ``aliases``.
+    shared
+        Whether the folder has files without an entry of this kind; then they too are imported when it is listed.
     """
 
     package: str
     attribute: str
     noun: str
     table: str = ""
+    shared: bool = False
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries()) if self.table else self._files())
@@ -63,7 +66,8 @@ class Room(Mapping[str, Any]):
         if spec is None or spec.submodule_search_locations is None:  # a broken installation
             raise NotFoundError(f"the folder {self.package} is missing: install napari-pathlupi again.")
         folders = tuple(map(Path, spec.submodule_search_locations))
-        return _names(folders, tuple(folder.stat().st_mtime_ns for folder in folders))
+        names = _names(folders, tuple(folder.stat().st_mtime_ns for folder in folders))
+        return [name for name in names if hasattr(self._module(name), self.attribute)] if self.shared else names
 
     def _module(self, name: str) -> ModuleType:
         return import_module(f"{self.package}.{name.replace('-', '_')}")
@@ -94,6 +98,8 @@ slide_encoders = Room("napari_pathlupi.slide_encoders", "ENCODER", "slide encode
 objectives = Room("napari_pathlupi.molecular.objectives", "OBJECTIVE", "molecular objective")
 tasks = Room("napari_pathlupi.tasks", "TASK", "task")
 exports = Room("napari_pathlupi.export", "EXPORT", "export")
+readers = Room("napari_pathlupi.interchange", "READER", "file of features", shared=True)
+writers = Room("napari_pathlupi.interchange", "WRITER", "file of features", shared=True)
 commands = Room("napari_pathlupi.commands", "COMMAND", "command")
 
 rooms = (formats, patch_encoders, slide_encoders, objectives, tasks, exports)

@@ -13,6 +13,8 @@
     ├── MismatchError              two things that do not belong together
     ├── BundleError                a model folder is damaged or not one
     ├── TableError                 a table or gene-set file cannot be used
+    ├── FeaturesError              a file of features cannot be used
+    │   └── UnstatedError          it lacks something that nobody has said yet
     ├── OutputError                a result cannot be written
     ├── InUseError                 another process is writing it
     ├── MissingExtraError          an optional library is absent or broken
@@ -90,6 +92,26 @@ class BundleError(PathlupiError):
 
 class TableError(PathlupiError):
     """A table or a gene-set file cannot be used as it is."""
+
+
+class FeaturesError(PathlupiError):
+    """A file of features is damaged, of no known kind, or not of tiles."""
+
+
+class UnstatedError(FeaturesError):
+    """A file of features lacks something that nobody has said yet.
+
+    Parameters
+    ----------
+    words
+        What a user is told.
+    what
+        The field of `napari_pathlupi.interchange._told.Stated` that gives it.
+    """
+
+    def __init__(self, words: str, what: str) -> None:
+        super().__init__(words)
+        self.what = what
 
 
 class OutputError(PathlupiError):

@@ -173,3 +173,23 @@ def test_stored_tiles_are_read_one_after_another():
     stored = (grid.take(grid.by_stored_tile((96.0, 96.0))).origins_px0 // 96) @ (3, 1)
     assert (np.diff(stored) >= 0).all()
     assert np.count_nonzero(np.diff(stored)) == 8  # each of the nine once
+
+
+@settings(deadline=None, max_examples=30)
+@given(slides, st.sampled_from([16, 48, 112]))
+def test_each_tile_lies_on_a_piece_that_is_under_it(slide, tile_px):
+    mask, shape_px0, mpp = slide_from(slide)
+    grid = TileGrid.over(mask, shape_px0, mpp, tile_px, 0.5, min_coverage=0.0)
+    pieces, steps = mask.pieces(), np.array(mask.step_px0)
+    for index, piece in enumerate(grid.tissue_ids):
+        low = np.floor(grid.origins_px0[index] / steps).astype(int)
+        high = np.ceil((grid.origins_px0[index] + grid.side_px0) / steps).astype(int)
+        under = set(pieces[low[0] : high[0], low[1] : high[1]].ravel().tolist()) - {0}
+        assert piece in under
+
+
+def test_a_tile_over_two_pieces_lies_on_the_larger_part():
+    tissue = np.zeros((8, 16), bool)
+    tissue[:, :5], tissue[:, 6:7], tissue[:, 8:] = True, True, True
+    grid = TileGrid.over(mask_from(tissue), (128, 256), HALF_MICRON, 128, 0.5)
+    np.testing.assert_array_equal(grid.tissue_ids, [1, 3])

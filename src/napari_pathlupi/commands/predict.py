@@ -15,39 +15,59 @@ from napari_pathlupi.commands._command import (
     settings,
     show,
 )
+from napari_pathlupi.commands._features import add_feature_options, predict_from_features
 from napari_pathlupi.core.progress import CancelFlag
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
-from napari_pathlupi.errors import TableError
+from napari_pathlupi.errors import SettingsError, TableError
 from napari_pathlupi.workflows.predict import PredictConfig
 
 if TYPE_CHECKING:
     from napari_pathlupi.bundle import Bundle
+    from napari_pathlupi.core.results import Prediction
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("slides", nargs="+", metavar="SLIDE")
+    parser.add_argument("slides", nargs="*", metavar="SLIDE")
+    parser.add_argument("--features", nargs="+", default=[], metavar="FILE", help="predict from these, read no pixel")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--model", default="demo", help="name of a model, or a folder: ours or WSInfer's")
     parser.add_argument("--also", nargs="+", default=[], metavar="EXPORT", help="files that are large: tiles-geojson")
     parser.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
     add_slide_options(parser)
     add_settings(parser, PredictConfig)
+    add_feature_options(parser)
 
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.catalogue import exports
-    from napari_pathlupi.workflows.classify_tiles import load_model
 
+    _must_be_one_kind(chosen)
     must_be_writable(chosen.out)
     for name in chosen.also:
         exports[name]  # says what there is
+    if chosen.features:
+        predict_from_features(chosen)
+    else:
+        _predict_on_slides(chosen)
+    print(RESEARCH_USE_ONLY)
+
+
+def _must_be_one_kind(chosen: argparse.Namespace) -> None:
+    if bool(chosen.slides) == bool(chosen.features):
+        raise SettingsError("Name slides, or files with --features and their slide with --slide: one of the two.")
+    if chosen.features and chosen.regions:
+        raise SettingsError("--features predicts on all its tiles: leave out --regions, or predict on the slide.")
+
+
+def _predict_on_slides(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.classify_tiles import load_model
+
     bundle, config = load_model(chosen.model), settings(PredictConfig, chosen)
     with interruptible() as cancel:
         for place in chosen.slides:
             _predict_one(place, bundle, config, chosen, cancel)
             if cancel:
                 break
-    print(RESEARCH_USE_ONLY)
 
 
 def _predict_one(
@@ -62,14 +82,19 @@ def _predict_one(
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
         prediction = show(predict_steps(slide, bundle, config, regions, cancel), slide.path.name)
         files = save_prediction(prediction, slide.frame, chosen.out, chosen.also)
-    print(f"{slide.path.name}: {prediction.words}")
+    tell(prediction, scale_note, files)
+
+
+def tell(prediction: "Prediction", scale_note: str, files: Sequence[Path]) -> None:
+    """Print a prediction, what must be said of it, and the files that hold it."""
+    print(f"{prediction.provenance.slide_name}: {prediction.words}")
     if not (prediction.reference.supported and prediction.reference.known):
         print(f"  {prediction.reference}")
     for row in prediction.answer.rows():
         print(f"  {row.label:<24} {row.text:>8}")
     for note in (*prediction.notes, *[scale_note] * bool(scale_note)):
         print(f"  {note}")
-    print(f"  {', '.join(file.name for file in files)} in {chosen.out}")
+    print(f"  {', '.join(file.name for file in files)} in {files[0].parent}")
 
 
 def _areas(regions: Sequence[Any], file: Path) -> list[Any]:

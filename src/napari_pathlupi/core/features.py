@@ -1,6 +1,6 @@
 """What a patch encoder made of the tiles of one slide."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ class EncoderIdentity:
     name
         Name in the catalogue.
     version
-        Version of a computed encoder, or the digest of loaded weights.
+        Version of a computed encoder, or the digest of loaded weights; "" where other software does not say.
     dim
         Length of one vector.
     tile_px, mpp
@@ -32,7 +32,7 @@ class EncoderIdentity:
     mpp: float
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.version}) on {self.tile_px} px at {self.mpp:g} µm/px"
+        return f"{self.name} ({self.version or 'weights not stated'}) on {self.tile_px} px at {self.mpp:g} µm/px"
 
     def must_equal(self, other: "EncoderIdentity", what: str) -> None:
         """Refuse features of another encoder, with both named.
@@ -46,6 +46,16 @@ class EncoderIdentity:
             raise MismatchError(
                 f"{what} was trained on {self}, these features are {other}: embed the slide with {self.name}."
             )
+
+    def must_fit(self, other: "EncoderIdentity", what: str) -> None:
+        """Refuse features of another encoder as `must_equal` does, but for weights that nobody stated.
+
+        Raises
+        ------
+        MismatchError
+            When name, size or scale differ, or a version that is stated.
+        """
+        self.must_equal(other if other.version else replace(other, version=self.version), what)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +71,19 @@ class FeatureBag:
     encoder
         What made the vectors.
     fingerprint
-        The slide they were made from.
+        The slide they were made from; "" when nobody knows.
+    source
+        Who made them, when it was other software: the tool and the file.
+    notes
+        What a user must know of them, one sentence each.
     """
 
     features: npt.NDArray[np.float32]
     grid: TileGrid
     encoder: EncoderIdentity
     fingerprint: str
+    source: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.features.shape != (len(self.grid), self.encoder.dim):

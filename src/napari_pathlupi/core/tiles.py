@@ -8,7 +8,7 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from napari_pathlupi.core.coverage import coverage
+from napari_pathlupi.core.coverage import coverage, pieces_under
 from napari_pathlupi.core.geometry import Mpp, Region
 from napari_pathlupi.core.lattice import Lattice
 from napari_pathlupi.core.results import Heatmap
@@ -107,7 +107,8 @@ class TileGrid:
         origins = np.stack([places.starts_px0[0][rows], places.starts_px0[1][columns]], axis=1)
         covered = shares[rows, columns].astype(np.float32)
         raster = _raster_over(shape_px0, places)
-        return cls(origins, tile_px, mpp, slide_mpp, covered, places.stride_px0, *raster)
+        pieces = pieces_under(mask, origins, places.side_px0)
+        return cls(origins, tile_px, mpp, slide_mpp, covered, places.stride_px0, *raster, pieces)
 
     def within(
         self, regions: Sequence[BaseGeometry], shape_px0: tuple[int, int], min_coverage: float = 0.5

@@ -22,12 +22,24 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     OutputError
         When the folder is missing or cannot be written, or the disk is full.
     """
+    with whole_path(path) as draft, draft.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """Name a file to be written beside another, whose name it takes at the end, as of `whole_file`.
+
+    Raises
+    ------
+    OutputError
+        When the folder is missing or cannot be written, or the disk is full.
+    """
     draft = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:
-        with draft.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield draft
         draft.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)

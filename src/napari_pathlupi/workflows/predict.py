@@ -1,11 +1,11 @@
 """What the button does: a slide and a model in, an answer and a map out, from one forward pass."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -209,7 +209,14 @@ class _Run:
             attention=self._spread(output.attention),
             evidence=Evidence(tuple(self.model.evidence_names), self._spread(output.evidence), output.evidence_method),
             reference=output.reference,
-            provenance=self._provenance(),
+            provenance=provenance_of(
+                self.bundle,
+                self.plan.grid,
+                (self.slide.path.name, self.slide.fingerprint),
+                self.plan.device,
+                as_dict(self.config) | {"tissue": self.plan.tissue.origin} | self.slide.choice.stated(),
+                self.timing,
+            ),
             activity=output.activity,
             notes=tuple(notes[: bool(self.failed)]),
             failed=self.failed,
@@ -220,20 +227,29 @@ class _Run:
         everywhere[self.seen] = values
         return everywhere
 
-    def _provenance(self) -> Provenance:
-        card, mpp = self.bundle.card, self.plan.grid.slide_mpp
-        return Provenance(
-            slide_name=self.slide.path.name,
-            fingerprint=self.slide.fingerprint,
-            slide_mpp=(mpp.y, mpp.x),
-            slide_mpp_source=mpp.source,
-            model=card.title,
-            model_digest=self.bundle.digest,
-            patch_encoder=str(card.patch_encoder.identity),
-            slide_encoder=card.slide_encoder.name,
-            device=self.plan.device,
-            created=datetime.now().astimezone().isoformat(timespec="seconds"),
-            versions={name: version(name) for name in COMPUTED_WITH},
-            settings=as_dict(self.config) | {"tissue": self.plan.tissue.origin} | self.slide.choice.stated(),
-            timing=self.timing.as_dict() if self.timing else {},
-        )
+
+def provenance_of(
+    bundle: Bundle,
+    grid: TileGrid,
+    slide: tuple[str, str],
+    device: str,
+    settings: Mapping[str, Any],
+    timing: Timing | None = None,
+) -> Provenance:
+    """Return where a result of a model comes from, made now; ``slide`` is its name and fingerprint."""
+    card, mpp = bundle.card, grid.slide_mpp
+    return Provenance(
+        slide_name=slide[0],
+        fingerprint=slide[1],
+        slide_mpp=(mpp.y, mpp.x),
+        slide_mpp_source=mpp.source,
+        model=card.title,
+        model_digest=bundle.digest,
+        patch_encoder=str(card.patch_encoder.identity),
+        slide_encoder=card.slide_encoder.name,
+        device=device,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        versions={name: version(name) for name in COMPUTED_WITH},
+        settings=settings,
+        timing=timing.as_dict() if timing else {},
+    )

@@ -1,0 +1,44 @@
+"""What commands on features of other software need: their flags, and prediction from them."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from napari_pathlupi.commands._command import opened
+from napari_pathlupi.core.settings import field_texts
+from napari_pathlupi.errors import SettingsError
+from napari_pathlupi.interchange._told import Stated
+
+
+def add_feature_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what a file of features does not; the slide and its --mpp have their own."""
+    group = parser.add_argument_group("features of other software", "what their file does not say")
+    texts = field_texts(Stated)
+    for field in fields(Stated):
+        if field.name != "mpp":
+            flag = f"--{field.name.replace('_', '-')}"
+            group.add_argument(flag, type=type(field.default), default=field.default, help=texts[field.name])
+    group.add_argument("--slide", default="", help="the slide that they were made from, if it is there")
+
+
+def stated_by(chosen: argparse.Namespace) -> Stated:
+    """Return what the flags say."""
+    return Stated(**{field.name: getattr(chosen, field.name) for field in fields(Stated)})
+
+
+def predict_from_features(chosen: argparse.Namespace) -> None:
+    """Predict from each file of features and write what a prediction writes; no pixel is read."""
+    from napari_pathlupi.commands.predict import tell
+    from napari_pathlupi.workflows.classify_tiles import load_model
+    from napari_pathlupi.workflows.features import features_of, frame_of, predict_bag
+    from napari_pathlupi.workflows.save import save_prediction
+
+    if chosen.slide and len(chosen.features) > 1:
+        raise SettingsError(f"--slide is of one file of features, not of {len(chosen.features)}: give them one by one.")
+    bundle = load_model(chosen.model)
+    for place in chosen.features:
+        slide, note = opened(chosen.slide, chosen) if chosen.slide else (None, "")
+        bag = features_of(place, slide, stated_by(chosen))
+        prediction = predict_bag(bag, bundle, slide.path.name if slide else Path(place).name)
+        frame = slide.frame if slide else frame_of(bag)
+        tell(prediction, note, save_prediction(prediction, frame, chosen.out, chosen.also))

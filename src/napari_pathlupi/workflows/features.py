@@ -1,0 +1,107 @@
+"""Features that are there already: judged by a model without touching a pixel, and given to other software."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from napari_pathlupi.bundle import Bundle
+from napari_pathlupi.catalogue import writers
+from napari_pathlupi.core.features import FeatureBag
+from napari_pathlupi.core.geometry import SlideFrame
+from napari_pathlupi.core.results import Evidence, Prediction
+from napari_pathlupi.errors import MismatchError, OutputError
+from napari_pathlupi.export._whole_file import whole_path
+from napari_pathlupi.interchange._read import read_bag
+from napari_pathlupi.interchange._told import Stated, Writer
+from napari_pathlupi.slides import Slide
+from napari_pathlupi.workflows.classify_tiles import TileClassifier
+from napari_pathlupi.workflows.predict import provenance_of
+
+NO_SLIDE = "The slide was not there: outlines are in level-0 pixels of its file, not of the part that QuPath crops to."
+
+
+def features_of(path: str | Path, slide: Slide | None = None, stated: Stated | None = None) -> FeatureBag:
+    """Return the features in a file of whatever tool, checked against their slide if it is there: `read_bag`."""
+    if slide is None:
+        return read_bag(path, stated=stated)
+    return read_bag(path, slide.frame, stated, slide.fingerprint)
+
+
+def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Prediction:
+    """Return what a model says of features that are there already; no pixel is read.
+
+    Answer and map come from one forward pass, as of `napari_pathlupi.workflows.predict.predict`.
+
+    Parameters
+    ----------
+    bag
+        Of the patch encoder of the model. Where other software does not say which weights it used, that is noted.
+    bundle
+        The model.
+    slide_name
+        What results are called after.
+
+    Raises
+    ------
+    MismatchError
+        When the model reads features of another encoder or scale, with both named.
+    InferenceError
+        When the network fails.
+    """
+    from napari_pathlupi.workflows.model import SlideModel
+
+    if isinstance(bundle, TileClassifier):
+        raise MismatchError(f"{bundle.card.title} judges tiles from their pixels: give it the slide, not features.")
+    bundle.card.patch_encoder.identity.must_fit(bag.encoder, f"the model {bundle.card.title!r}")
+    model = SlideModel.from_bundle(bundle)
+    output = model.infer(bag.features)
+    made_by = bag.source or "an earlier run"
+    fingerprint = bag.fingerprint or hashlib.sha256(bag.features.tobytes()).hexdigest()[:32]
+    device = f"CPU, on features of {made_by}; no pixel was read"
+    provenance = provenance_of(bundle, bag.grid, (slide_name, fingerprint), device, {"features": made_by})
+    return Prediction(
+        answer=output.answer,
+        grid=bag.grid,
+        attention=output.attention,
+        evidence=Evidence(tuple(model.evidence_names), output.evidence, output.evidence_method),
+        reference=output.reference,
+        provenance=provenance,
+        activity=output.activity,
+        notes=bag.notes if bag.fingerprint else (*bag.notes, NO_SLIDE),
+    )
+
+
+def frame_of(bag: FeatureBag) -> SlideFrame:
+    """Return a frame for features without their slide: as large as the tiles reach, and without bounds."""
+    height, width = np.ceil((bag.grid.origins_px0 + np.array(bag.grid.side_px0)).max(axis=0)).astype(int)
+    return SlideFrame((int(height), int(width)), bag.grid.slide_mpp)
+
+
+def save_bag(bag: FeatureBag, path: Path, name: str, slide_name: str = "") -> Path:
+    """Write features in a format of the catalogue, all or nothing, and return the file.
+
+    Parameters
+    ----------
+    bag
+        What to write.
+    path
+        The file; one that is there is not overwritten.
+    name
+        Entry of the writers' catalogue: trident, anndata.
+    slide_name
+        What the file calls the slide; its own name without the ending unless given.
+
+    Raises
+    ------
+    OutputError
+        When the file is there already or cannot be written.
+    NotFoundError, MissingExtraError
+        When there is no such format, or its library is missing.
+    """
+    writer: Writer = writers[name]
+    if path.exists():
+        raise OutputError(f"{path} exists and is not overwritten: choose another name.")
+    with whole_path(path) as draft:
+        writer.write(draft, bag, slide_name or path.stem)
+    return path
