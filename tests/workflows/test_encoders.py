@@ -156,7 +156,7 @@ def test_a_download_that_is_stopped_leaves_no_weights(hub: str, monkeypatch: pyt
     cancel = CancelFlag()
     with pytest.raises(Cancelled, match="stopped at 10 of 26 MB"):
         run(get_steps("phikon", cancel), lambda progress: cancel.set() if progress.done else None)
-    with pytest.raises(Cancelled, match="stopped at 0 of 0 MB"):
+    with pytest.raises(Cancelled, match="stopped at 0 of"):
         run(get_steps("phikon", cancel))
     assert patch_encoders["phikon"].readiness().state is State.NEEDS_DOWNLOAD
 

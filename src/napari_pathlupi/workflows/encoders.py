@@ -135,7 +135,7 @@ def get_steps(name: str, cancel: CancelFlag | None = None) -> Steps[Path]:
     MissingExtraError, WeightsError
         When a library, the licence, the token or the network is missing; the message says what to do.
     Cancelled
-        When asked to stop; the part that is there is kept.
+        When asked to stop.
     """
     from napari_pathlupi.patch_encoders._loading import built
 
@@ -162,7 +162,7 @@ def get_steps(name: str, cancel: CancelFlag | None = None) -> Steps[Path]:
         finally:
             meter.stop.set()
     if cancel and future.exception():
-        raise Cancelled(f"stopped at {meter.done >> 20} of {meter.total >> 20} MB; they are used when it goes on.")
+        raise Cancelled(f"stopped at {meter.done >> 20} of {meter.total >> 20} MB of the weights.")
     return future.result()
 
 
