@@ -67,8 +67,10 @@ def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
     texts = field_texts(config)
     for field in fields(config):
         default = field.default
-        count = len(default) if isinstance(default, tuple) else None
+        count: int | str | None = len(default) if isinstance(default, tuple) else None
         kind = get_args(field.type)[0] if count else field.type
+        if Ellipsis in get_args(field.type):  # as many as one likes
+            count = "*"
         flag = f"--{field.name.replace('_', '-')}"
         words = f"{texts[field.name]} (default {default})".replace("%", "%%")
         parser.add_argument(flag, type=kind, nargs=count, default=default, help=words)

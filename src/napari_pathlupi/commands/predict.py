@@ -33,6 +33,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="demo", help="name of a model, or a folder: ours or WSInfer's")
     parser.add_argument("--also", nargs="+", default=[], metavar="EXPORT", help="files that are large: tiles-geojson")
     parser.add_argument("--regions", type=Path, help="GeoJSON from QuPath or napari: predict inside it only")
+    tissue_words = "GeoJSON of `pathlupi tissue`, QuPath or TRIDENT: that is the tissue; or a folder of SLIDE.geojson"
+    parser.add_argument("--tissue", type=Path, help=tissue_words)
     add_slide_options(parser)
     add_settings(parser, PredictConfig)
     add_feature_options(parser)
@@ -76,11 +78,13 @@ def _predict_one(
     from napari_pathlupi.export.geojson import read_regions
     from napari_pathlupi.workflows.predict import predict_steps
     from napari_pathlupi.workflows.save import save_prediction
+    from napari_pathlupi.workflows.tile import read_tissue_of
 
     slide, scale_note = opened(place, chosen)
     with slide:
         regions = _areas(read_regions(chosen.regions, slide.frame), chosen.regions) if chosen.regions else []
-        prediction = show(predict_steps(slide, bundle, config, regions, cancel), slide.path.name)
+        tissue = read_tissue_of(slide, chosen.tissue) if chosen.tissue else None
+        prediction = show(predict_steps(slide, bundle, config, regions, cancel, tissue), slide.path.name)
         files = save_prediction(prediction, slide.frame, chosen.out, chosen.also)
     tell(prediction, scale_note, files)
 

@@ -99,6 +99,12 @@ class TissueMask:
         counts[TISSUE] += counts[len(NAMES) :].sum()
         return {name: float(count) / self.classes.size for name, count in zip(NAMES, counts, strict=False)}
 
+    @property
+    def words(self) -> str:
+        """The share of each class that is there: "glass 61 %, tissue 37 %, slide edge 1 %, blue pen < 1 %"."""
+        shares = sorted(self.shares().items(), key=lambda pair: -pair[1])
+        return ", ".join(f"{name} {_percent(share)}" for name, share in shares if share > 0)
+
     def pieces(self) -> npt.NDArray[np.int32]:
         """(rows, columns) number of the piece of tissue that a cell belongs to, from 1 in reading order; 0 for none.
 
@@ -111,6 +117,11 @@ class TissueMask:
         number = np.zeros(int(known[-1]) + 1, np.int32)
         number[known[known > 0]] = np.arange(1, np.count_nonzero(known) + 1)
         return np.asarray(number[labels])
+
+    def piece_areas_px0(self) -> npt.NDArray[np.float64]:
+        """(pieces,) area of each piece of tissue in level-0 pixels, in the order of `pieces`."""
+        counts = np.bincount(self.pieces().ravel(), minlength=1)[1:]
+        return np.asarray(counts * self.step_px0[0] * self.step_px0[1])
 
     def outlines(self) -> dict[int, list[BaseGeometry]]:
         """Return the polygons, with holes, around each piece of tissue by its number, in level-0 pixels (x, y).
@@ -127,3 +138,7 @@ class TissueMask:
         """Return the mask that a person made of this one."""
         kept = np.where((classes >= 0) & (classes < len(NAMES)), classes, TISSUE)
         return replace(self, classes=kept.astype(np.uint8), origin=BY_HAND)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.005 else "< 1 %"

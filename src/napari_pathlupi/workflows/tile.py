@@ -83,9 +83,8 @@ def read_tissue_of(slide: Slide, path: Path) -> TissueMask:
 
 def _must_hold_tissue(mask: TissueMask) -> TissueMask:
     if not mask.tissue.any():
-        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in mask.shares().items() if share > 0)
         raise NoTissueError(
-            f"No tissue was found ({shares}). Paint some in the layer Tissue or give --tissue, or check the µm per "
+            f"No tissue was found ({mask.words}). Paint some in the layer Tissue or give --tissue, or check the µm per "
             "pixel.",
             mask,
         )
