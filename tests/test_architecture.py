@@ -66,6 +66,24 @@ def test_a_new_file_in_a_room_is_an_entry_and_a_miss_suggests_the_nearest(
         _ = room["blu-stain"]
 
 
+def test_a_file_may_hold_a_table_of_entries_with_aliases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "room_of_tables"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "alone.py").write_text("ENTRY = 42\n")
+    entry = "SimpleNamespace(name='{0}-stain', aliases=('{0}_1',))"
+    entries = ", ".join(entry.format(colour) for colour in ("blue", "red"))
+    (package / "family.py").write_text(f"from types import SimpleNamespace\nENTRIES = ({entries})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    room = catalogue.Room("room_of_tables", "ENTRY", "stain", "ENTRIES")
+    assert list(room) == ["alone", "blue-stain", "red-stain"]
+    assert room["alone"] == 42
+    assert room["red_1"] is room["red-stain"]
+    assert "blue_1" in room
+    with pytest.raises(catalogue.NotFoundError, match="did you mean 'red-stain'"):
+        _ = room["red"]
+
+
 def test_a_new_encoder_file_is_picked_up_by_its_contract_test(tmp_path: Path) -> None:
     """The room grows by a folder with one more file: pytest's own collection must name it."""
     folder = tmp_path / "more_encoders"

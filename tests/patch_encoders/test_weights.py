@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,3 +216,35 @@ def test_no_entry_asks_for_code_from_the_hub():
     for file in Path(_timm.__file__).parent.glob("*.py"):
         assert "trust_remote_code" not in file.read_text()
         assert "weights_only=False" not in file.read_text()
+
+
+MUSK = """
+import torch
+from timm.models import register_model
+
+class Whole(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1024))
+
+    def forward(self, image, with_head, out_norm, ms_aug, return_global):
+        assert (with_head, out_norm, ms_aug, return_global) == (False, False, False, True)
+        return image.mean((1, 2, 3))[:, None] + self.weight, None
+
+@register_model
+def musk_large_patch16_384(pretrained=False, **_):
+    return Whole()
+"""
+
+
+def test_musk_is_asked_for_its_image_part_without_projection(tmp_path, monkeypatch):
+    (tmp_path / "musk").mkdir()
+    (tmp_path / "musk/__init__.py").touch()
+    (tmp_path / "musk/modeling.py").write_text(MUSK)
+    monkeypatch.syspath_prepend(tmp_path)
+    save_file({"weight": torch.arange(1024.0)}, tmp_path / "model.safetensors")
+    encode = patch_encoders["musk"].load("cpu", tmp_path).encode
+    tiles = torch.full((2, 384, 384, 3), 255, dtype=torch.uint8)
+    torch.testing.assert_close(encode(tiles), (1 + torch.arange(1024.0)).expand(2, -1))
+    for name in ("musk", "musk.modeling"):
+        sys.modules.pop(name)
