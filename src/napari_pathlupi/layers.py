@@ -119,7 +119,7 @@ def _heat(what: str, prediction: Prediction, mpp: Mpp | None) -> dict[str, Any]:
         "opacity": 0.7,
         "blending": "translucent_no_depth",
         "interpolation2d": "nearest",
-        **placement(mpp, prediction.grid.stride_px0),
+        **placement(mpp, prediction.grid.stride_px0, prediction.grid.raster_origin_px0),
     }
 
 
@@ -143,7 +143,7 @@ def subtype_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTup
         "visible": False,
         "blending": "translucent_no_depth",
         "metadata": _result("subtypes", prediction, run, {"legend": LEGEND}),
-        **placement(mpp, prediction.grid.stride_px0),
+        **placement(mpp, prediction.grid.stride_px0, prediction.grid.raster_origin_px0),
     }
     return subtype_raster(prediction), options, "labels"
 
@@ -179,8 +179,10 @@ def regions_layer(fingerprint: str, mpp: Mpp | None) -> LayerTuple:
     return None, options, "shapes"
 
 
-def placement(mpp: Mpp | None, step_px0: tuple[float, float] = (1.0, 1.0)) -> dict[str, Any]:
-    """Return napari's scale, translate, units and axis labels for a raster that begins at the slide's corner.
+def placement(
+    mpp: Mpp | None, step_px0: tuple[float, float] = (1.0, 1.0), origin_px0: tuple[float, float] = (0.0, 0.0)
+) -> dict[str, Any]:
+    """Return napari's scale, translate, units and axis labels for a raster.
 
     Parameters
     ----------
@@ -188,13 +190,15 @@ def placement(mpp: Mpp | None, step_px0: tuple[float, float] = (1.0, 1.0)) -> di
         Size of a level-0 pixel; None shows the slide in pixels.
     step_px0
         Height and width of a cell of the raster in level-0 pixels.
+    origin_px0
+        Its top-left corner (y, x), level-0 pixels.
     """
     size = (mpp.y, mpp.x) if mpp else (1.0, 1.0)
     scale = step_px0[0] * size[0], step_px0[1] * size[1]
     unit = "um" if mpp else "pixel"
     return {
         "scale": scale,
-        "translate": (scale[0] / 2, scale[1] / 2),
+        "translate": (scale[0] / 2 + origin_px0[0] * size[0], scale[1] / 2 + origin_px0[1] * size[1]),
         "units": (unit, unit),
         "axis_labels": ("y", "x"),
     }
@@ -207,11 +211,11 @@ def attention_raster(prediction: Prediction) -> Heatmap:
 
 def subtype_raster(prediction: Prediction) -> npt.NDArray[np.uint8]:
     """Return 1 + the class with most evidence for each tile with more attention than an even spread; 0 elsewhere."""
-    picture = np.zeros(prediction.grid.raster_shape, dtype=np.uint8)
+    grid, values = prediction.grid, prediction.evidence.values
     attended = np.nan_to_num(prediction.times_uniform) > 1
-    rows, columns = prediction.grid.cells[attended].T
-    picture[rows, columns] = np.argmax(prediction.evidence.values[attended], axis=1) + 1
-    return picture
+    shown = grid.take(attended)
+    drawn = np.stack([shown.raster(values[attended, i], "").values for i in range(values.shape[1])])
+    return np.where(np.isnan(drawn[0]), 0, np.argmax(drawn, axis=0) + 1).astype(np.uint8)
 
 
 def subtype_features(prediction: Prediction) -> pd.DataFrame:

@@ -114,11 +114,13 @@ def high_attention_regions(
     chosen = np.flatnonzero((percentile >= threshold) & (prediction.times_uniform > 1))
     found = _merged(prediction.grid.cells, chosen)
     found.sort(key=lambda pair: -float(prediction.attention[pair[1]].sum()))
-    step_xy = np.array(prediction.grid.stride_px0[::-1])
+    step_xy, origin_xy = (
+        np.array(pair[::-1]) for pair in (prediction.grid.stride_px0, prediction.grid.raster_origin_px0)
+    )
     slide = shapely.box(0, 0, frame.shape_px0[1], frame.shape_px0[0])
     regions = []
     for rank, (shape, tiles) in enumerate(found, start=1):
-        placed = shapely.intersection(shapely.transform(shape, lambda xy: xy * step_xy), slide)
+        placed = shapely.intersection(shapely.transform(shape, lambda xy: xy * step_xy + origin_xy), slide)
         measured = {"Attention (mean percentile)": float(percentile[tiles].mean())} | _measured(prediction, tiles)
         regions.append(_high_attention_region(prediction, placed, measured, rank))
     return regions

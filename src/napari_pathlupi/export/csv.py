@@ -35,6 +35,7 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
 
     ``x_px0``, ``y_px0``, ``width_px0``, ``height_px0``: its square in level-0 pixels from the top-left corner of the
     file (not of its declared bounds). ``row``, ``column``: its cell in the raster. ``coverage``: share of tissue.
+    ``tissue_id``: the piece of tissue, from 1; missing where nobody looked.
     ``attention``: share of the model's attention. ``attention_percentile``: share of the tiles read that have no more
     attention. ``attention_times_uniform``: attention in units of an even spread. ``evidence_…``: one per class.
     Attention and evidence are missing where the tile was not read.
@@ -51,6 +52,7 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
             "height_px0": height,
             "row": grid.cells[:, 0],
             "column": grid.cells[:, 1],
+            "tissue_id": grid.tissue_ids if grid.tissue_ids is not None else np.nan,
             "coverage": grid.coverage,
             "attention": prediction.attention,
             "attention_percentile": prediction.percentile,

@@ -137,11 +137,11 @@ def _map_png(prediction: Prediction) -> bytes:
     rows, columns = heatmap.values.shape
     mpp = prediction.grid.slide_mpp
     height_mm, width_mm = rows * heatmap.step_px0[0] * mpp.y / 1000, columns * heatmap.step_px0[1] * mpp.x / 1000
+    top_mm, left_mm = heatmap.origin_px0[0] * mpp.y / 1000, heatmap.origin_px0[1] * mpp.x / 1000
+    extent = left_mm, left_mm + width_mm, top_mm + height_mm, top_mm
     figure = Figure(figsize=(6.4, float(np.clip(5.2 * height_mm / width_mm, 2.0, 8.0)) + 0.7), layout="constrained")
     axes = figure.add_subplot(facecolor="#e9ebee")
-    picture = axes.imshow(
-        heatmap.values, cmap=_COLOURMAP, vmin=0, vmax=1, interpolation="nearest", extent=(0, width_mm, height_mm, 0)
-    )
+    picture = axes.imshow(heatmap.values, cmap=_COLOURMAP, vmin=0, vmax=1, interpolation="nearest", extent=extent)
     axes.set(xlabel="mm", ylabel="mm")
     axes.spines[:].set_visible(False)
     figure.colorbar(picture, ax=axes, label=heatmap.quantity, shrink=0.8).outline.set_visible(False)

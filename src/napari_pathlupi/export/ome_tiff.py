@@ -18,6 +18,7 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
     mpp, (step_y, step_x) = prediction.grid.slide_mpp, heatmaps[0].step_px0
     names = [heatmap.quantity for heatmap in heatmaps]
     one = len(heatmaps) == 1
+    places = {"PositionX": heatmaps[0].origin_px0[1] * mpp.x, "PositionY": heatmaps[0].origin_px0[0] * mpp.y}
     with whole_file(path) as file:
         tifffile.imwrite(
             file,
@@ -34,6 +35,7 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
                 "PhysicalSizeXUnit": "µm",
                 "PhysicalSizeY": step_y * mpp.y,
                 "PhysicalSizeYUnit": "µm",
+                "Plane": {axis: [place] * len(heatmaps) for axis, place in places.items()},
             }
             | ({} if one else {"Channel": {"Name": names}}),
         )

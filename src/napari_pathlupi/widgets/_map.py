@@ -108,17 +108,17 @@ def cell_words(run: Run, cell: tuple[int, int]) -> str:
     """Return "here: 97th percentile · 3.1× uniform · Demo B", or that there is no tile."""
     prediction = run.prediction
     found = np.flatnonzero((prediction.grid.cells == cell).all(axis=1))
-    if not len(found) or not prediction.read[found[0]]:
+    found = found[prediction.read[found]]
+    if not len(found):
         return "here: not looked at"
-    index = found[0]
+    evidence = prediction.evidence.values[found].mean(axis=0)  # tiles may share a cell, as on the map
     if prediction.classifies_tiles:
-        values = zip(prediction.evidence.names, prediction.evidence.values[index], strict=True)
+        values = zip(prediction.evidence.names, evidence, strict=True)
         return "here: " + " · ".join(f"{name} {100 * value:.0f} %" for name, value in values)
-    words = (
-        f"here: percentile {100 * prediction.percentile[index]:.0f} · {prediction.times_uniform[index]:.1f}× uniform"
-    )
+    percentile, times = prediction.percentile[found].mean(), prediction.times_uniform[found].mean()
+    words = f"here: percentile {100 * percentile:.0f} · {times:.1f}× uniform"
     names = prediction.evidence.names
-    best = f" · speaks for {names[int(np.argmax(prediction.evidence.values[index]))]}" if len(names) > 1 else ""
+    best = f" · speaks for {names[int(np.argmax(evidence))]}" if len(names) > 1 else ""
     return words + best
 
 

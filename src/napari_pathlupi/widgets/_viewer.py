@@ -233,10 +233,9 @@ class Canvas:
     def cell_under_cursor(self, run: Run, slide: Slide) -> tuple[int, int] | None:
         """Return row and column of the grid of a run on a slide under the cursor, None outside it."""
         grid = run.prediction.grid
-        step_um = (
-            np.array(grid.stride_px0) * slide.frame.world_per_px0()
-        )  # the scale may have been restated since the run
-        row, column = (int(i) for i in np.floor(np.array(self.viewer.cursor.position[-2:]) / step_um))
+        # the scale may have been restated since the run
+        place_px0 = np.array(self.viewer.cursor.position[-2:]) / slide.frame.world_per_px0()
+        row, column = (int(i) for i in np.floor((place_px0 - grid.raster_origin_px0) / grid.stride_px0))
         inside = 0 <= row < grid.raster_shape[0] and 0 <= column < grid.raster_shape[1]
         return (row, column) if inside else None
 
