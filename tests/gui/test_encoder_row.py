@@ -1,6 +1,7 @@
 """What the model's patch encoder still needs is shown where the model is chosen, and brought by clicks."""
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -55,6 +56,27 @@ def test_a_download_shows_where_it_is_and_says_why_it_failed(row: EncoderRow, qt
     assert row.show_for("phikon") == "the download of phikon failed: try again."
     assert clicks(row) == ["Download", "Choose a file …"]
     assert "needs musk" in row.show_for("musk")
+
+
+def test_a_download_goes_on_while_another_model_is_looked_at(row: EncoderRow, qtbot: Any, monkeypatch: Any) -> None:
+    go_on = Event()
+
+    def slow(name: str, cancel: object) -> Any:
+        yield Progress("Downloading (MB)", 3, 12)
+        go_on.wait(10)
+        return Path("weights")
+
+    monkeypatch.setattr("napari_pathlupi.workflows.encoders.get_steps", slow)
+    row.show_for("phikon")
+    row.hints.taken.emit("encoder:get")
+    words = row.show_for("phikon-v2")
+    qtbot.wait(200)
+    assert row.sentence.text() == words
+    row.hints.taken.emit("encoder:get")
+    assert "phikon is being downloaded" in row.show_for("phikon-v2")
+    with qtbot.waitSignal(row.changed):
+        go_on.set()
+    assert row.show_for("phikon-v2") == words
 
 
 def test_the_button_waits_for_the_encoder(window: Any, small_slide: Path, monkeypatch: Any) -> None:

@@ -19,7 +19,7 @@ COUNTED = [
     name
     for name, entry in patch_encoders.items()
     if isinstance(entry, PretrainedEncoder) and entry.weights.parameters and not entry.weights.of_whole_file
-    if "-cls" not in name and "-mean" not in name and name != "musk"
+    if "-cls" not in name and "-mean" not in name
 ]
 
 

@@ -51,6 +51,6 @@ ENCODER = PretrainedEncoder(
     note="Without the projection and without several scales, as TRIDENT takes it.",
     preparation=Preparation(384, interpolation="bicubic", mean=HALF, std=HALF),
     architecture=OfThePackage(),
-    weights=Weights("xiangjx/musk", ("model.safetensors",), parameters="675 M"),
+    weights=Weights("xiangjx/musk", ("model.safetensors",), parameters="675 M", of_whole_file=True),
     precision="float16",
 )

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.progress import CancelFlag, Progress
-from napari_pathlupi.errors import PathlupiError
+from napari_pathlupi.errors import PathlupiError, SettingsError
 from napari_pathlupi.panel_state import Advice, Hint, advice_on_encoder, progress_words
 from napari_pathlupi.widgets._parts import Hints, column, sentence, warn
 from napari_pathlupi.widgets._work import Work
@@ -26,13 +26,13 @@ class EncoderRow(QWidget):
         self.sentence, self.hints = sentence(), Hints()
         self.hints.taken.connect(self._take)
         column(self.sentence, self.hints, into=self)
-        self._name, self._cancel, self._trouble = "", CancelFlag(), ""
-        self._going_on = False
+        self._name, self._trouble = "", ""
+        self._coming, self._cancel = "", CancelFlag()  # what is being downloaded
         self.hide()
 
     def show_for(self, name: str) -> str:
         """Show what an encoder of the catalogue needs; return that as a sentence, "" where it can be used."""
-        if self._going_on and name == self._name:
+        if name and name == self._name == self._coming:
             return str(self.sentence.text())
         self._trouble = self._trouble if name == self._name else ""
         self._name = name
@@ -80,16 +80,20 @@ class EncoderRow(QWidget):
     def _download(self) -> None:
         from napari_pathlupi.workflows.encoders import get_steps
 
-        name, self._cancel, self._going_on = self._name, CancelFlag(), True
-        work = Work(lambda: get_steps(name, self._cancel), f"Downloading {name}")
+        if self._coming:
+            raise SettingsError(f"{self._coming} is being downloaded: wait for it, or choose its model and stop it.")
+        self._coming = name = self._name
+        self._cancel = cancel = CancelFlag()
+        work = Work(lambda: get_steps(name, cancel), f"Downloading {name}")
         work.progressed.connect(self._progressed)
         work.ended.connect(self._ended)
         self._progressed(Progress("Downloading", 0, 0))
 
     def _progressed(self, progress: Progress) -> None:
-        self._say(progress_words(progress, 0.0), Hint("Stop", "encoder:stop"), warning=False)
+        if self._coming == self._name:
+            self._say(progress_words(progress, 0.0), Hint("Stop", "encoder:stop"), warning=False)
 
     def _ended(self, outcome: Any) -> None:
-        self._going_on = False
-        self._trouble = str(outcome) if isinstance(outcome, PathlupiError) else ""
+        self._trouble = str(outcome) if isinstance(outcome, PathlupiError) and self._coming == self._name else ""
+        self._coming = ""
         self.changed.emit()
