@@ -1,7 +1,9 @@
 """Cohorts: every file has an outcome and a reason, and what is done is not done again."""
 
 import csv
+import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,12 @@ from napari_pathlupi.cli import main
 from napari_pathlupi.core.progress import CancelFlag, Progress, run
 from napari_pathlupi.errors import SettingsError, TableError
 from napari_pathlupi.store import FeatureStore
+from napari_pathlupi.workflows import cohort, engine
 from napari_pathlupi.workflows.cohort import CohortConfig, Order, embed_cohort_steps
 from napari_pathlupi.workflows.cohort_list import Entry, list_slides
+from napari_pathlupi.workflows.device import choose_device
+from napari_pathlupi.workflows.engine import choose_engine
+from quick_networks import small_convolution
 from quick_slides import write_quick_slide
 
 IDENTITY = patch_encoders["stain-texture"].identity
@@ -171,6 +177,30 @@ def test_the_command_says_what_became_of_all(slides: Path, tmp_path: Path, capsy
     assert "1 of 2 slides failed: summary.csv says why" in said.err
     assert main([*arguments, str(tmp_path / "store"), "--encoder", "stain-textur"]) == 2
     assert "did you mean 'stain-texture'" in capsys.readouterr().err
+
+
+def test_tissue_may_be_outlined_in_a_folder_of_files(slides: Path, tmp_path: Path) -> None:
+    ring = [[0, 0], [512, 0], [512, 256], [0, 256], [0, 0]]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    order = Order("stain-texture", str(tmp_path / "store"), tissue=str(tmp_path))
+    outlined, other = run(embed_cohort_steps([Entry(str(slides / n), 0.5) for n in ("a.tif", "more/b.tif")], order))
+    assert (outlined.outcome, outlined.tiles) == ("done", 2)
+    assert other.outcome == "failed" and "b.geojson" in other.reason
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="needs the extra 'cpu-engine'")
+def test_how_alike_the_engines_are_stands_in_summary_and_store(slides: Path, tmp_path: Path, monkeypatch) -> None:
+    before = small_convolution()
+    after = choose_engine(before, "openvino", choose_device("cpu"))
+    monkeypatch.setattr(cohort, "_encoders", lambda order: (before, after))
+    rows = embedded([str(slides / "a.tif")], tmp_path / "store")
+    assert "OpenVINO against torch on the first 8 tiles: cosine at least 1.0000000" in rows["a.tif"]["reason"]
+    (stored,) = FeatureStore(tmp_path / "store").stored()
+    settings = stored.facts["runs"][0]["settings"]
+    assert settings["engine"] == "openvino" and settings["engine_agreement"]["cosine"] > 0.9999
+    monkeypatch.setattr(engine, "LEAST_COSINE", 1.1)
+    rows = embedded([str(slides / "more" / "b.tif")], tmp_path / "store")
+    assert rows["b.tif"]["outcome"] == "failed" and "choose the engine torch" in rows["b.tif"]["reason"]
 
 
 def test_settings_that_cannot_be_are_told() -> None:

@@ -16,6 +16,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", default="stain-texture", help="as `pathlupi encoders` names it (stain-texture)")
     parser.add_argument("--weights", default="", help="file or folder with its weights")
     parser.add_argument("--mpp", type=float, help="µm per pixel of every slide of which no table states it")
+    tissue = "GeoJSON that outlines the tissue, or a folder of SLIDE.geojson"
+    parser.add_argument("--tissue", default="", metavar="GEOJSON", help=tissue)
     scheduler = "scheduler of a Dask cluster, such as tcp://10.0.0.1:8786"
     parser.add_argument("--scheduler", default="", metavar="ADDRESS", help=scheduler)
     add_settings(parser, CohortConfig)
@@ -28,7 +30,8 @@ def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.cohort_list import list_slides
     from napari_pathlupi.workflows.cohort_summary import FAILED, SUMMARY
 
-    order = Order(patch_encoders[chosen.encoder].name, chosen.out, settings(CohortConfig, chosen), chosen.weights)
+    encoder, config = patch_encoders[chosen.encoder].name, settings(CohortConfig, chosen)
+    order = Order(encoder, chosen.out, config, chosen.weights, chosen.tissue)
     entries = list_slides(chosen.slides, chosen.out)
     entries = [replace(entry, mpp=chosen.mpp if entry.mpp is None else entry.mpp) for entry in entries]
     with interruptible() as cancel:

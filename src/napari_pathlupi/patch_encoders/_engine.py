@@ -8,7 +8,7 @@ import threading
 import warnings
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from napari_pathlupi.errors import InferenceError, MissingExtraError
 
 if TYPE_CHECKING:
     from napari_pathlupi.patch_encoders._encoder import Loaded
+    from napari_pathlupi.patch_encoders._loading import Prepared
 
 CONVOLUTIONAL = 0.5
 """Share of its weights in convolutions from which a network counts as a convolution net (our choice)."""
@@ -70,28 +71,15 @@ def on_openvino(loaded: "Loaded", streams: int) -> "Loaded":
     InferenceError
         When it cannot run this network.
     """
-    library, prepared = openvino(), loaded.network
+    prepared, name = loaded.network, loaded.identity.name
     if prepared is None:
-        raise InferenceError(f"{loaded.identity.name} has no network that OpenVINO could run: choose the engine torch.")
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",  # it takes bfloat16 by itself where the processor has it
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "NUM_STREAMS": str(streams),
-        "INFERENCE_NUM_THREADS": str(streams),
-        "ENABLE_CPU_PINNING": False,  # readers and windows need the cores, too
-    }
+        raise InferenceError(f"{name} has no network that OpenVINO could run: choose the engine torch.")
+    library = openvino()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its tracing of the network
-            side = prepared.preparation.input_px
-            example = torch.zeros(2, 3, side, side)
-            model = library.convert_model(prepared.network, example_input=example, input=[-1, 3, side, side])
-        compiled = library.Core().compile_model(model, "CPU", settings)
-    except Exception as error:  # OpenVINO raises whatever its parts do
+        compiled = _compiled(library, prepared, streams)
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InferenceError(
-            f"OpenVINO cannot run {loaded.identity.name} ({reason}): choose the engine torch."
-        ) from error
+        raise InferenceError(f"OpenVINO cannot run {name} ({reason}): choose the engine torch.") from error
     requests = threading.local()
 
     @torch.inference_mode()
@@ -102,3 +90,19 @@ def on_openvino(loaded: "Loaded", streams: int) -> "Loaded":
         return torch.from_numpy(requests.mine.infer({0: planes}, share_inputs=True)[0].copy())
 
     return replace(loaded, encode=encode, engine="openvino", network=None)
+
+
+def _compiled(library: ModuleType, prepared: "Prepared", streams: int) -> Any:
+    side = prepared.preparation.input_px
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its tracing of the network
+        example = torch.zeros(2, 3, side, side)
+        model = library.convert_model(prepared.network, example_input=example, input=[-1, 3, side, side])
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",  # it takes bfloat16 by itself where the processor has it
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": str(streams),
+        "INFERENCE_NUM_THREADS": str(streams),
+        "ENABLE_CPU_PINNING": False,  # readers and windows need the cores, too
+    }
+    return library.Core().compile_model(model, "CPU", settings)

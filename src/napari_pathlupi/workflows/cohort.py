@@ -20,7 +20,7 @@ from napari_pathlupi.workflows.embed import EmbedConfig
 from napari_pathlupi.workflows.embed_store import Errand, Outcome, embed_into_store_steps
 from napari_pathlupi.workflows.engine import choose_engine, compare
 from napari_pathlupi.workflows.scale import open_at_scale
-from napari_pathlupi.workflows.tile import TileConfig, tile
+from napari_pathlupi.workflows.tile import TileConfig, read_tissue_of, tile
 
 if TYPE_CHECKING:
     from napari_pathlupi.patch_encoders._encoder import Loaded
@@ -63,12 +63,15 @@ class Order:
         How.
     weights
         File or folder with the encoder's weights, "" for where they usually are.
+    tissue
+        GeoJSON that outlines the tissue, or a folder of such files called after their slides; "" for looking for it.
     """
 
     encoder: str
     store: str
     config: CohortConfig = CohortConfig()
     weights: str = ""
+    tissue: str = ""
 
 
 def embed_cohort_steps(entries: Sequence[Entry], order: Order, cancel: CancelFlag | None = None) -> Steps[list[Row]]:
@@ -129,7 +132,7 @@ def _encoders(order: Order) -> "tuple[Loaded, Loaded]":
 
 
 def _errand(name: str, entry: Entry, order: Order, torch_one: "Loaded", loaded: "Loaded") -> Errand:
-    settings: dict[str, Any] = {"engine": loaded.engine}
+    settings: dict[str, Any] = {"engine": loaded.engine} | ({"tissue": order.tissue} if order.tissue else {})
     return Errand(name, partial(_prepare, entry, order, torch_one, loaded, settings), settings)
 
 
@@ -140,7 +143,9 @@ def _prepare(
     slide = open_slide(entry.place, entry.mpp) if entry.mpp is not None else open_at_scale(entry.place)[0]
     try:
         identity = loaded.identity
-        grid = tile(slide, identity.tile_px, identity.mpp, TileConfig(order.config.min_coverage))
+        mask = read_tissue_of(slide, Path(order.tissue)) if order.tissue else None
+        config = TileConfig(order.config.min_coverage)
+        grid = tile(slide, identity.tile_px, identity.mpp, config, mask=mask)
         if loaded.engine != torch_one.engine:
             agreement = compare(torch_one, loaded, slide, grid)
             settings |= {"engine_agreement": asdict(agreement), "engine_words": str(agreement)}
