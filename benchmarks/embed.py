@@ -36,7 +36,7 @@ from stain_texture import DATA, linear_probe, nearest_neighbour, real_tiles, til
 
 Figures = dict[str, float]
 PARTIES = Path(__file__).with_name("embed_parties.py")
-PSS_EVERY_S = 0.2
+PSS_EVERY_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,6 @@ class FeatureStore:
             try:
                 for left_over in files.glob(f"{root}/{key}/**/*.partial"):  # by a process that was killed while writing
                     files.rm_file(left_over)
-                zarr.open_group(self.place, mode="a")
                 group = zarr.open_group(self.place, mode="a").require_group(key)
                 prepare(group, slide, grid, encoder, self.dtype, place)
                 return BagWriter(group, place, lock)

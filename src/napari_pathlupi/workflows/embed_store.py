@@ -57,7 +57,7 @@ class Outcome:
     encoded
         How many of them were encoded in this run.
     error
-        Why some are missing; None when none is.
+        What went wrong; None when nothing did, also when it was asked to stop.
     timing
         Speed, and where the time went.
     """
