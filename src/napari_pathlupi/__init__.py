@@ -21,6 +21,8 @@ _HOME = {
     "load_bundle": "bundle",
     "open_slide": "slides",
     "predict": "workflows.predict",
+    "predict_bag": "workflows.features",
+    "read_bag": "interchange._read",
     "tile": "workflows.tile",
     "train": "workflows.train",
 }

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from shapely import box
 
-from napari_pathlupi.errors import MismatchError, MppUnknownError, NoTissueError, UnsuitableSlideError
+from napari_pathlupi.core.tiles import TileGrid
+from napari_pathlupi.errors import MismatchError, MppUnknownError, NoTissueError, SettingsError, UnsuitableSlideError
 from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
 
@@ -58,3 +59,79 @@ def test_real_fluorescence_says_why_it_is_not_predicted(shared_data) -> None:
     with open_slide(shared_data / "wsi/test3-DAPI-2-(387).ndpi") as slide, pytest.raises(UnsuitableSlideError) as said:
         find_tissue_on(slide)
     assert "fluorescence" in str(said.value)
+
+
+def pink(side: int) -> np.ndarray:
+    """Tissue in a margin of glass."""
+    picture = np.full((side, side, 3), 243, np.uint8)
+    inner = picture[128:-128, 128:-128]
+    inner[:] = np.random.default_rng(1).normal((205, 140, 180), 14, inner.shape).clip(0, 255)
+    return picture
+
+
+def touched(grid: TileGrid, stored: float) -> float:
+    """Stored tiles that one tile of the grid touches, on average."""
+    first, last = grid.origins_px0 // stored, np.ceil((grid.origins_px0 + grid.side_px0) / stored - 1e-9)
+    return float(np.prod(last - first, axis=1).mean())
+
+
+def test_snapped_tiles_keep_their_scale_and_fewer_stored_tiles_are_decoded(slide_of) -> None:
+    slide = slide_of(pink(2304), 0.5)
+    slide.state_mpp(0.2525)
+    exact, snapped = (tile(slide, 256, 0.5, TileConfig(snap=snap)) for snap in (False, True))
+    assert snapped.side_px0 == exact.side_px0
+    assert snapped.stride_px0 == (512, 512)
+    assert (snapped.origins_px0 % 512 == 0).all()
+    assert touched(snapped, 256) == 4 < touched(exact, 256)
+
+
+def test_snapping_leaves_alone_what_it_would_tear_apart(slide_of) -> None:
+    slide = slide_of(pink(1536), 0.5)
+    slide.state_mpp(0.4)
+    assert tile(slide, 256, 0.5, TileConfig(snap=True)).stride_px0 == pytest.approx((320, 320))
+
+
+def test_trident_coordinates_are_whole_and_the_true_scale_is_told(slide_of) -> None:
+    slide = slide_of(pink(2304), 0.5)
+    slide.state_mpp(0.265)
+    grid = tile(slide, 256, 0.5, TileConfig(compat="trident"))
+    assert (grid.origins_px0 % 512 == 0).all()
+    assert grid.side_px0 == pytest.approx((512, 512))
+    assert grid.mpp == pytest.approx(0.53)
+    overlapping = tile(slide, 256, 0.5, TileConfig(compat="trident", overlap=0.25))
+    assert set(np.unique(overlapping.origins_px0[:, 0])) <= {0.0, *(512.0 + 384 * np.arange(9))}
+
+
+def test_overlapping_tiles_begin_a_share_of_their_side_apart(tissue_slide: Slide) -> None:
+    grid = tile(tissue_slide, 256, 0.5, TileConfig(overlap=0.5, min_coverage=0.97))
+    assert grid.stride_px0 == (128, 128)
+    assert len(grid) == 5 * 7
+    assert grid.coverage.min() >= 0.97
+
+
+def test_a_tile_may_be_stated_in_um(tissue_slide: Slide) -> None:
+    same, other = tile(tissue_slide, 256, 0.5), tile(tissue_slide, 256, None, TileConfig(tile_um=128))
+    np.testing.assert_array_equal(same.origins_px0, other.origins_px0)
+    assert tile(tissue_slide, 224, None, TileConfig(tile_um=256)).mpp == pytest.approx(256 / 224)
+    with pytest.raises(SettingsError, match="needs µm per pixel or a side in µm"):
+        tile(tissue_slide, 256, None)
+
+
+def test_tiles_go_outwards_from_a_point_or_by_stored_tile_and_are_the_same_tiles(tissue_slide: Slide) -> None:
+    rows = tile(tissue_slide, 64, 0.5)
+    stored = tile(tissue_slide, 64, 0.5, TileConfig(order="stored"))
+    outwards = tile(tissue_slide, 64, 0.5, near_px0=(600.0, 900.0))
+    for other in (stored, outwards):
+        assert {*map(tuple, other.origins_px0.tolist())} == {*map(tuple, rows.origins_px0.tolist())}
+    assert np.hypot(*(outwards.origins_px0[0] + 32 - (600.0, 900.0))) < 64
+    changes = np.count_nonzero((np.diff(stored.origins_px0 // 256, axis=0) != 0).any(axis=1))
+    assert changes == 11  # each of the twelve stored tiles is left once
+    assert (rows.tissue_ids == 1).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"overlap": 1.0}, {"compat": "clam"}, {"compat": "trident", "snap": True}, {"order": "z"}]
+)
+def test_settings_that_cannot_be_are_told(wrong) -> None:
+    with pytest.raises(SettingsError):
+        TileConfig(**wrong)

@@ -126,6 +126,9 @@ class TiledSlide(Slide):
     def _decode(self, level: int, row: int, column: int) -> Picture:
         """Return a tile, whole or cut at the edge of the level."""
 
+    def tile_px_of(self, level: int) -> tuple[int, int] | None:
+        return self._tiles_px[level]
+
     @property
     def missing_tiles(self) -> int:
         return len(self._missing)

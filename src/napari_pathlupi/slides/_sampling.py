@@ -28,7 +28,7 @@ def sample(slide: "Slide", origin_px0: Pair, shape_px: tuple[int, int], scale: P
     quick
         Halve as often as fits, whatever that does to fine texture.
     """
-    level, ratios = _level_for(slide, scale)
+    level, ratios = level_for(slide, scale)
     halvings = max(0, math.floor(math.log2(min(ratios)) + 1e-4)) if quick else _halvings(slide, level, ratios)
     factor = slide.levels[level].downsample * 2**halvings
     steps = scale[0] / factor, scale[1] / factor
@@ -45,8 +45,8 @@ def sample(slide: "Slide", origin_px0: Pair, shape_px: tuple[int, int], scale: P
     return answer
 
 
-def _level_for(slide: "Slide", scale: Pair) -> tuple[int, Pair]:
-    """The coarsest level that is fine enough, and what is left to average of it."""
+def level_for(slide: "Slide", scale: Pair) -> tuple[int, Pair]:
+    """Return the coarsest level that is fine enough, and what is left to average of it."""
     fitting = [i for i, level in enumerate(slide.levels) if level.downsample <= min(scale) * (1 + 1e-4)]
     level = fitting[-1] if fitting else 0
     downsample = slide.levels[level].downsample

@@ -18,7 +18,7 @@ from napari_pathlupi.errors import MppUnknownError, PathlupiError
 from napari_pathlupi.slides._choice import DEFAULT, SRGB, Choice, Offer, Scene
 from napari_pathlupi.slides._colour import srgb_from
 from napari_pathlupi.slides._hatch import StandIn, white
-from napari_pathlupi.slides._sampling import sample
+from napari_pathlupi.slides._sampling import level_for, sample
 from napari_pathlupi.slides._url import SlideUrl
 
 if TYPE_CHECKING:
@@ -167,6 +167,19 @@ class Slide(ABC):
         exact areas.
         """
         return sample(self, origin_px0, shape_px, scale)
+
+    def stored_tile_px0(self, scale: tuple[float, float]) -> tuple[float, float] | None:
+        """Return height and width, in level-0 pixels, of the tiles that `read_scaled` decodes at a scale.
+
+        None where they are not known.
+        """
+        level, _ = level_for(self, scale)
+        sides, factor = self.tile_px_of(level), self.levels[level].downsample
+        return (sides[0] * factor, sides[1] * factor) if sides else None
+
+    def tile_px_of(self, level: int) -> tuple[int, int] | None:
+        """Return height and width of the tiles of a stored level, in its pixels; None where they are not known."""
+        return None
 
     def bears_halving(self, level: int, halvings: int, ratio: float) -> bool:
         """Whether halving a level and then averaging to ``ratio`` is as good as averaging it at once.

@@ -69,6 +69,9 @@ class TiffSlide(Slide):
             lambda origin, shape: self._assemble(level, origin, shape, own), origin_px, shape_px, halvings - own
         )
 
+    def tile_px_of(self, level: int) -> tuple[int, int] | None:
+        return self._pages[level].tile_px
+
     def bears_halving(self, level: int, halvings: int, ratio: float) -> bool:
         page = self._pages[level]
         if page.jpeg_head is None or halvings > page.most_halvings:  # only libjpeg halves for less than a whole decode

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 
 from shapely.geometry.base import BaseGeometry
 
+from napari_pathlupi.core.lattice import Lattice, snapped_stride, trident_lattice
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TissueMask
-from napari_pathlupi.errors import MismatchError, NoTissueError, UnsuitableSlideError
+from napari_pathlupi.errors import MismatchError, NoTissueError, SettingsError, UnsuitableSlideError
 from napari_pathlupi.export._tissue import read_tissue
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.tissue.otsu import TissueConfig, find_tissue, is_dark
@@ -17,6 +19,8 @@ OVERVIEW_MPP = 8.0
 """µm per pixel at which tissue is told from glass, whatever the size of the slide (our choice)."""
 MOST_ENLARGEMENT = 1.5
 """How much coarser than the encoder's pixels those of the slide may be (our choice)."""
+MOST_OVERLAP = 0.9
+"""Share of a side that tiles may have in common: a hundred tiles where one lay (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,50 @@ class TileConfig:
     ----------
     min_coverage
         Share of a tile that must be tissue, 0 to 1.
+    overlap
+        Share of a tile's side that neighbours have in common, from 0 to below 1.
+    snap
+        Whether tiles begin where the file's own do, where that leaves little between them, so that fewer are decoded.
+    compat
+        "trident" puts tiles where TRIDENT does, its rounded magnification included; "" where the exact scale does.
+    order
+        "rows" from left to right and down, or "stored": those in one stored tile one after another.
+    tile_um
+        Side of a tile in µm, instead of µm per pixel; 0 for none.
     """
 
     min_coverage: float = 0.5
+    overlap: float = 0.0
+    snap: bool = False
+    compat: str = ""
+    order: str = "rows"
+    tile_um: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.min_coverage <= 1 and 0 <= self.overlap <= MOST_OVERLAP and self.tile_um >= 0):
+            raise SettingsError(
+                f"tiles of {self.tile_um:g} µm with {self.min_coverage:g} of tissue and an overlap of {self.overlap:g} "
+                f"cannot be: give shares from 0 to 1 and to {MOST_OVERLAP:g}."
+            )
+        if self.compat not in ("", "trident") or self.order not in ("rows", "stored"):
+            raise SettingsError(f"compat is trident or nothing, order rows or stored: {self.compat!r}, {self.order!r}.")
+        if self.compat and self.snap:
+            raise SettingsError("TRIDENT does not begin its tiles where the file's do: choose compat or snap.")
+
+    def mpp_of(self, tile_px: int, mpp: float | None) -> float:
+        """Return µm per pixel of a tile that is stated in either way.
+
+        Raises
+        ------
+        SettingsError
+            When it is stated in neither, or in both and differently.
+        """
+        stated = self.tile_um / tile_px or mpp
+        if not stated or (mpp and not isclose(mpp, stated, rel_tol=1e-6)):
+            raise SettingsError(
+                f"a tile of {tile_px} px needs µm per pixel or a side in µm, not {mpp} and {self.tile_um:g}."
+            )
+        return stated
 
 
 def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMask:
@@ -94,10 +139,11 @@ def _must_hold_tissue(mask: TissueMask) -> TissueMask:
 def tile(
     slide: Slide,
     tile_px: int,
-    mpp: float,
+    mpp: float | None,
     config: TileConfig | None = None,
     regions: Sequence[BaseGeometry] = (),
     mask: TissueMask | None = None,
+    near_px0: tuple[float, float] | None = None,
 ) -> TileGrid:
     """Return the tiles of a slide that hold enough tissue.
 
@@ -106,25 +152,32 @@ def tile(
     slide
         The slide; its µm per pixel must be known.
     tile_px, mpp
-        Side of a tile in pixels and µm per pixel, as the patch encoder sees it.
+        Side of a tile in pixels and µm per pixel, as the patch encoder sees it; None where the config has its µm.
     config
-        How much tissue a tile needs.
+        How the slide is cut.
     regions
         Polygons in level-0 pixels; none means the whole slide.
     mask
         Where tissue is, when that is known already.
+    near_px0
+        A point (y, x), level-0 pixels, from which the tiles go outwards, whatever ``config.order`` says.
 
     Raises
     ------
+    SettingsError
+        When the config asks for what cannot be.
     MismatchError
         When the slide's pixels are much coarser than the encoder's.
     NoTissueError
         When no tile holds enough tissue.
     """
     config = config or TileConfig()
+    mpp = config.mpp_of(tile_px, mpp)
     _must_be_fine_enough(slide, mpp)
     mask = _must_hold_tissue(mask) if mask else find_tissue_on(slide)
-    grid = TileGrid.over(mask, slide.frame.shape_px0, slide.mpp, tile_px, mpp, config.min_coverage)
+    lattice = _lattice(slide, tile_px, mpp, config)
+    mpp = lattice.side_px0[1] * slide.mpp.x / tile_px if config.compat else mpp
+    grid = TileGrid.over(mask, slide.frame.shape_px0, slide.mpp, tile_px, mpp, config.min_coverage, lattice)
     if regions:
         grid = grid.within(regions, slide.frame.shape_px0, config.min_coverage)
     if not len(grid):
@@ -134,7 +187,24 @@ def tile(
             "choose a larger region or lower the share of tissue that a tile needs.",
             mask,
         )
-    return grid
+    return _ordered(slide, grid, config, near_px0)
+
+
+def _lattice(slide: Slide, tile_px: int, mpp: float, config: TileConfig) -> Lattice:
+    shape = slide.frame.shape_px0
+    if config.compat:
+        return trident_lattice(shape, slide.mpp, tile_px, mpp, round(config.overlap * tile_px))
+    side = tile_px * mpp / slide.mpp.y, tile_px * mpp / slide.mpp.x
+    stride = side[0] * (1 - config.overlap), side[1] * (1 - config.overlap)
+    stored = slide.stored_tile_px0((side[0] / tile_px, side[1] / tile_px)) if config.snap else None
+    return Lattice.even(shape, side, snapped_stride(stride, stored) if stored else stride)
+
+
+def _ordered(slide: Slide, grid: TileGrid, config: TileConfig, near_px0: tuple[float, float] | None) -> TileGrid:
+    if near_px0 is not None:
+        return grid.take(grid.outwards_from(near_px0))
+    stored = slide.stored_tile_px0((grid.side_px0[0] / grid.tile_px, grid.side_px0[1] / grid.tile_px))
+    return grid.take(grid.by_stored_tile(stored)) if config.order == "stored" and stored else grid
 
 
 def _must_be_fine_enough(slide: Slide, mpp: float) -> None:
