@@ -144,7 +144,7 @@ def test_overlapping_tiles_each_have_a_cell_around_their_centre_and_are_covered_
     mask, shape_px0, mpp = slide_from(slide)
     side = 16 / mpp.y, 16 / mpp.x
     places = Lattice.even(shape_px0, side, (side[0] * share, side[1] * share))
-    grid = TileGrid.over(mask, shape_px0, mpp, 32, 0.5, min_coverage=0.0, lattice=places)
+    grid = TileGrid.on(places, mask, mpp, 32, 0.5, min_coverage=0.0)
     middles = grid.raster_origin_px0 + (grid.cells + 0.5) * grid.stride_px0
     np.testing.assert_allclose(middles, grid.origins_px0 + np.array(grid.side_px0) / 2, atol=1e-6)
     assert len(np.unique(grid.cells, axis=0)) == len(grid)

@@ -12,13 +12,14 @@ _AT_ONCE = 2**16
 """Tiles whose samples are compared at once: 17 MB."""
 
 
-def coverage(mask: TissueMask, shape_px0: tuple[int, int], lattice: Lattice) -> FloatArray:
+def coverage(mask: TissueMask, lattice: Lattice) -> FloatArray:
     """Return the share (rows, columns) of each place of a lattice that is tissue, exact to a fraction of a mask cell.
 
     What lies outside the slide is no tissue.
     """
     bounds = []
-    for starts, side, extent, cell in zip(lattice.starts_px0, lattice.side_px0, shape_px0, mask.step_px0, strict=True):
+    axes = lattice.starts_px0, lattice.side_px0, lattice.shape_px0, mask.step_px0
+    for starts, side, extent, cell in zip(*axes, strict=True):
         bounds.append(np.minimum(np.stack([starts, starts + side]), extent) / cell)
     cells_of_tissue = _integral(_integral(mask.tissue, bounds[0]).T, bounds[1]).T
     return cells_of_tissue * (mask.step_px0[0] * mask.step_px0[1] / (lattice.side_px0[0] * lattice.side_px0[1]))

@@ -29,11 +29,14 @@ class Lattice:
         Distance (y, x) between neighbours.
     side_px0
         Height and width of a tile.
+    shape_px0
+        Height and width of the slide.
     """
 
     starts_px0: tuple[FloatArray, FloatArray]
     stride_px0: tuple[float, float]
     side_px0: tuple[float, float]
+    shape_px0: tuple[int, int]
 
     @classmethod
     def even(
@@ -42,7 +45,7 @@ class Lattice:
         """Return a lattice from the slide's corner on, the same stride everywhere: start ``i`` is ``i * stride``."""
         rows, columns = (math.ceil(extent / step - 1e-9) for extent, step in zip(shape_px0, stride_px0, strict=True))
         starts = np.arange(rows, dtype=np.float64) * stride_px0[0], np.arange(columns, dtype=np.float64) * stride_px0[1]
-        return cls(starts, stride_px0, side_px0)
+        return cls(starts, stride_px0, side_px0, shape_px0)
 
 
 def snapped_stride(side_px0: tuple[float, float], stored_px0: tuple[float, float]) -> tuple[float, float]:
@@ -114,4 +117,4 @@ def trident_lattice(
     side = float(round(tile_px * ratio))
     step = side - round(overlap_px * ratio)
     rows, columns = (np.concatenate([[0.0], np.arange(side, extent, step)]) for extent in shape_px0)
-    return Lattice((rows, columns), (step, step), (side, side))
+    return Lattice((rows, columns), (step, step), (side, side), shape_px0)

@@ -72,9 +72,8 @@ class TileGrid:
         tile_px: int,
         mpp: float,
         min_coverage: float = 0.5,
-        lattice: Lattice | None = None,
     ) -> "TileGrid":
-        """Return the tiles of a slide that hold enough tissue, in reading order.
+        """Return the tiles of a slide that hold enough tissue, edge to edge from its corner on, in reading order.
 
         Parameters
         ----------
@@ -83,15 +82,8 @@ class TileGrid:
         shape_px0
             Height and width of the slide in level-0 pixels. Tiles begin inside it and may hang over its right and
             lower edge; what lies outside is no tissue.
-        slide_mpp
-            Size of a level-0 pixel.
-        tile_px, mpp
-            Side of a tile as the patch encoder sees it, in pixels, and their µm per pixel.
-        min_coverage
-            Least share of a tile's area that must be tissue, exact to a fraction of a mask cell; a tile with none is
-            never kept.
-        lattice
-            Where tiles may begin; edge to edge from the slide's corner unless given, whose side must be the tile's.
+        slide_mpp, tile_px, mpp, min_coverage
+            As of `on`.
 
         Raises
         ------
@@ -101,14 +93,34 @@ class TileGrid:
         if min(tile_px, mpp) <= 0:
             raise ValueError(f"tile_px {tile_px} and mpp {mpp} must be above 0")
         side = tile_px * mpp / slide_mpp.y, tile_px * mpp / slide_mpp.x
-        places = lattice or Lattice.even(shape_px0, side, side)
-        shares = coverage(mask, shape_px0, places)
+        return cls.on(Lattice.even(shape_px0, side, side), mask, slide_mpp, tile_px, mpp, min_coverage)
+
+    @classmethod
+    def on(
+        cls, lattice: Lattice, mask: TissueMask, slide_mpp: Mpp, tile_px: int, mpp: float, min_coverage: float = 0.5
+    ) -> "TileGrid":
+        """Return the places of a lattice that hold enough tissue, in reading order.
+
+        Parameters
+        ----------
+        lattice
+            Where tiles may begin, and their size.
+        mask
+            Where the tissue is.
+        slide_mpp
+            Size of a level-0 pixel.
+        tile_px, mpp
+            Side of a tile as the patch encoder sees it, in pixels, and their µm per pixel.
+        min_coverage
+            Least share of a tile's area that must be tissue, exact to a fraction of a mask cell; a tile with none is
+            never kept.
+        """
+        shares = coverage(mask, lattice)
         rows, columns = np.nonzero((shares >= min_coverage - 1e-6) & (shares > 0))
-        origins = np.stack([places.starts_px0[0][rows], places.starts_px0[1][columns]], axis=1)
+        origins = np.stack([lattice.starts_px0[0][rows], lattice.starts_px0[1][columns]], axis=1)
         covered = shares[rows, columns].astype(np.float32)
-        raster = _raster_over(shape_px0, places)
-        pieces = pieces_under(mask, origins, places.side_px0)
-        return cls(origins, tile_px, mpp, slide_mpp, covered, places.stride_px0, *raster, pieces)
+        pieces = pieces_under(mask, origins, lattice.side_px0)
+        return cls(origins, tile_px, mpp, slide_mpp, covered, lattice.stride_px0, *_raster_over(lattice), pieces)
 
     def within(
         self, regions: Sequence[BaseGeometry], shape_px0: tuple[int, int], min_coverage: float = 0.5
@@ -204,7 +216,7 @@ class TileGrid:
         return Heatmap(picture, self.raster_origin_px0, self.stride_px0, quantity)
 
 
-def _raster_over(shape_px0: tuple[int, int], lattice: Lattice) -> tuple[tuple[int, int], tuple[float, float]]:
+def _raster_over(lattice: Lattice) -> tuple[tuple[int, int], tuple[float, float]]:
     """Shape and corner of a raster with a cell of one stride around the centre of each place of a lattice."""
     origins = []
     for starts, stride, side in zip(lattice.starts_px0, lattice.stride_px0, lattice.side_px0, strict=True):

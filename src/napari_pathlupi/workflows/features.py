@@ -37,10 +37,8 @@ def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Predic
     ----------
     bag
         Of the patch encoder of the model. Where other software does not say which weights it used, that is noted.
-    bundle
-        The model.
-    slide_name
-        What results are called after.
+    bundle, slide_name
+        The model, and what results are called after.
 
     Raises
     ------

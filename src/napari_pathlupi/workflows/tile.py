@@ -153,10 +153,8 @@ def tile(
         The slide; its µm per pixel must be known.
     tile_px, mpp
         Side of a tile in pixels and µm per pixel, as the patch encoder sees it; None where the config has its µm.
-    config
-        How the slide is cut.
-    regions
-        Polygons in level-0 pixels; none means the whole slide.
+    config, regions
+        How the slide is cut, and the polygons to stay in, level-0 pixels; none means the whole slide.
     mask
         Where tissue is, when that is known already.
     near_px0
@@ -164,33 +162,32 @@ def tile(
 
     Raises
     ------
-    SettingsError
-        When the config asks for what cannot be.
-    MismatchError
-        When the slide's pixels are much coarser than the encoder's.
-    NoTissueError
-        When no tile holds enough tissue.
+    SettingsError, MismatchError, NoTissueError
+        When the config asks for what cannot be, the slide is too coarse, or no tile holds enough tissue.
     """
     config = config or TileConfig()
     mpp = config.mpp_of(tile_px, mpp)
-    _must_be_fine_enough(slide, mpp)
-    mask = _must_hold_tissue(mask) if mask else find_tissue_on(slide)
     lattice = _lattice(slide, tile_px, mpp, config)
+    mask = _must_hold_tissue(mask) if mask else find_tissue_on(slide)
     mpp = lattice.side_px0[1] * slide.mpp.x / tile_px if config.compat else mpp
-    grid = TileGrid.over(mask, slide.frame.shape_px0, slide.mpp, tile_px, mpp, config.min_coverage, lattice)
+    grid = TileGrid.on(lattice, mask, slide.mpp, tile_px, mpp, config.min_coverage)
     if regions:
         grid = grid.within(regions, slide.frame.shape_px0, config.min_coverage)
     if not len(grid):
-        where = "in the chosen regions" if regions else "on this slide"
-        raise NoTissueError(
-            f"No tile of {tile_px * mpp:.0f} µm {where} is at least {100 * config.min_coverage:.0f} % tissue: "
-            "choose a larger region or lower the share of tissue that a tile needs.",
-            mask,
-        )
+        raise _no_tile(grid, config, "in the chosen regions" if regions else "on this slide", mask)
     return _ordered(slide, grid, config, near_px0)
 
 
+def _no_tile(grid: TileGrid, config: TileConfig, where: str, mask: TissueMask) -> NoTissueError:
+    return NoTissueError(
+        f"No tile of {grid.tile_um:.0f} µm {where} is at least {100 * config.min_coverage:.0f} % tissue: "
+        "choose a larger region or lower the share of tissue that a tile needs.",
+        mask,
+    )
+
+
 def _lattice(slide: Slide, tile_px: int, mpp: float, config: TileConfig) -> Lattice:
+    _must_be_fine_enough(slide, mpp)
     shape = slide.frame.shape_px0
     if config.compat:
         return trident_lattice(shape, slide.mpp, tile_px, mpp, round(config.overlap * tile_px))
