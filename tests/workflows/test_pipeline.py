@@ -207,3 +207,17 @@ def test_beside_a_window_half_of_the_cores_are_left(monkeypatch: pytest.MonkeyPa
         assert choose_device("cpu").encoders == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_stored_tiles_that_are_read_whole_are_not_kept_and_others_are(tissue_slide: Slide) -> None:
+    from napari_pathlupi.slides._cache import TILES
+
+    TILES.clear()
+    passing = tissue_slide.passing()
+    aligned, between = ((256.0, 256.0), (256, 256), (1.0, 1.0)), ((300.0, 256.0), (256, 256), (1.0, 1.0))
+    first = passing.read_scaled(*aligned)
+    assert not TILES._tiles
+    assert np.array_equal(first, tissue_slide.read_scaled(*aligned))
+    assert len(TILES._tiles) == 1
+    assert np.array_equal(passing.read_scaled(*between), tissue_slide.read_scaled(*between))
+    assert len(TILES._tiles) == 2

@@ -126,6 +126,10 @@ class Slide(ABC):
         """Return this slide as one that reads over a damaged tile: white for the tissue finder, a hatch for the eye."""
         return self
 
+    def passing(self) -> Self:
+        """Return this slide as one that keeps no stored tile of which it gives all: for who reads each but once."""
+        return self
+
     @property
     def mpp(self) -> Mpp:
         """µm per pixel of level 0.

@@ -51,14 +51,21 @@ class TiffSlide(Slide):
         self._bearing: dict[tuple[int, int, float], bool] = {}
         self._source = source
         self._stand_in: StandIn | None = None
+        self._keeps = True
 
     @property
     def missing_tiles(self) -> int:
         return sum(int((page.counts == MISSING).sum()) for page in self._pages)
 
     def lenient(self, stand_in: StandIn = white) -> Self:
+        return self._but(_stand_in=stand_in)
+
+    def passing(self) -> Self:
+        return self._but(_keeps=False)
+
+    def _but(self, **other_state: object) -> Self:
         other = object.__new__(type(self))  # not copy.copy, which would open the file again
-        other.__dict__.update(self.__dict__, _stand_in=stand_in)
+        other.__dict__.update(self.__dict__, **other_state)
         return other
 
     def read_level(
@@ -96,29 +103,33 @@ class TiffSlide(Slide):
         )
         if not (_cover(rows, shape[0]) and _cover(columns, shape[1])):
             picture.fill(WHITE)
+        whole = slice(0, page.tile_px[0] >> halvings), slice(0, page.tile_px[1] >> halvings)
         for row, high, source_high in rows:
             for column, wide, source_wide in columns:
                 if page.counts[row, column]:
-                    picture[high, wide] = self._shown(level, row, column, halvings)[source_high, source_wide]
+                    keep = self._keeps or (source_high, source_wide) != whole  # a neighbour may want the rest
+                    picture[high, wide] = self._shown(level, row, column, halvings, keep)[source_high, source_wide]
                 else:  # a sparse file leaves it out
                     picture[high, wide] = WHITE
         return picture
 
-    def _shown(self, level: int, row: int, column: int, halvings: int) -> Picture:
+    def _shown(self, level: int, row: int, column: int, halvings: int, keep: bool) -> Picture:
         try:
-            return self._tile(level, row, column, halvings)
+            return self._tile(level, row, column, halvings, keep)
         except _DamagedTile:
             if self._stand_in is None:
                 raise
             tile_px = self._pages[level].tile_px
             return self._stand_in((row * tile_px[0], column * tile_px[1]), tile_px, halvings)
 
-    def _tile(self, level: int, row: int, column: int, halvings: int) -> Picture:
+    def _tile(self, level: int, row: int, column: int, halvings: int, keep: bool = True) -> Picture:
         page = self._pages[level]
         offset, count = int(page.offsets[row, column]), int(page.counts[row, column])
         if count == MISSING:
             raise self._damaged(level, row, column, "it was found damaged, or lies outside the file")
         if count not in page.frequent:
+            if not keep:
+                return self._decode(self._bytes(offset, count), level, row, column, halvings)
             return TILES.get(
                 (self.opening, level, row, column, halvings),
                 lambda: self._decode(self._bytes(offset, count), level, row, column, halvings),

@@ -106,10 +106,10 @@ class SlideTiles:
 
     def read(self, origins_px0: npt.NDArray[np.float64], into: npt.NDArray[np.uint8]) -> list[int]:
         """Read tiles into (tiles, side, side, 3); return which could not be decoded, left white."""
-        failed, shape = [], (self.grid.tile_px, self.grid.tile_px)
+        failed, shape, slide = [], (self.grid.tile_px, self.grid.tile_px), self.slide.passing()
         for place, (y, x) in enumerate(origins_px0.tolist()):
             try:
-                into[place] = self.slide.read_scaled((y, x), shape, self._scale)
+                into[place] = slide.read_scaled((y, x), shape, self._scale)
             except SlideError:  # counted by the caller and told to the user
                 into[place] = WHITE
                 failed.append(place)
