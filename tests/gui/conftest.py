@@ -78,18 +78,19 @@ def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path, preferences:
 @pytest.fixture
 def slow_tiles(monkeypatch: pytest.MonkeyPatch, preferences: Any) -> Iterator[Event]:
     """A run that gives provisional answers and goes on, as on a large slide, until the event is set."""
-    from napari_pathlupi.workflows import embed, predict
+    from napari_pathlupi.workflows import predict
+    from napari_pathlupi.workflows.pipeline import Pipeline
 
     preferences.prediction.batch_size = 8
     monkeypatch.setattr(predict, "SECONDS_BETWEEN_PROVISIONAL", 0.1)
 
-    encode, batches, go_on = embed._encode_or_halve, count(), Event()
+    encode, batches, go_on = Pipeline._encode_or_halve, count(), Event()
 
     def slowly(*given: Any) -> Any:
         go_on.wait(0.2 if next(batches) < 3 else 60)
         return encode(*given)
 
-    monkeypatch.setattr(embed, "_encode_or_halve", slowly)
+    monkeypatch.setattr(Pipeline, "_encode_or_halve", slowly)
     yield go_on
     go_on.set()
 
