@@ -13,7 +13,7 @@ from napari_pathlupi.patch_encoders._encoder import Loaded
 from napari_pathlupi.patch_encoders._engine import is_convolutional
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.device import choose_device
-from napari_pathlupi.workflows.engine import agreement_of, choose_engine, compare
+from napari_pathlupi.workflows.engine import agreement_of, calibration_tiles, choose_engine, compare
 from napari_pathlupi.workflows.tile import tile
 from quick_networks import mostly_linear, small_convolution
 
@@ -59,6 +59,31 @@ def test_absence_is_one_sentence_and_auto_goes_on_with_torch(monkeypatch: pytest
     with pytest.raises(MissingExtraError, match="cpu-engine"):
         choose_engine(small_convolution(), "openvino", CPU)
     assert choose_engine(small_convolution(), "auto", CPU).engine == "torch"
+
+
+@needs_openvino
+@pytest.mark.skipif(find_spec("nncf") is None, reason="needs the extra 'cpu-engine'")
+def test_int8_is_another_encoder_whose_drift_is_measured(tissue_slide: Slide, capsys) -> None:
+    before = small_convolution()
+    after = choose_engine(before, "auto", CPU, int8=True)
+    assert (after.engine, after.precision, after.identity.version) == ("openvino", "int8", "1.int8")
+    agreement = compare(before, after, tissue_slide, tile(tissue_slide, 256, 0.5))
+    assert 0.9 < agreement.cosine < 1 - 1e-6
+    assert agreement.centred < agreement.cosine
+    assert "about their mean" in str(agreement)
+    assert not capsys.readouterr().out
+
+
+def test_int8_is_refused_where_it_would_silently_be_something_else() -> None:
+    for wish, encoder in (("torch", small_convolution()), ("auto", mostly_linear())):
+        with pytest.raises(SettingsError):
+            choose_engine(encoder, wish, CPU, int8=True)
+
+
+def test_calibration_tiles_are_always_the_same() -> None:
+    first, again = (calibration_tiles(small_convolution().identity) for _ in range(2))
+    assert first.shape == (16, 256, 256, 3)
+    assert torch.equal(first, again)
 
 
 def test_an_unknown_engine_is_told() -> None:

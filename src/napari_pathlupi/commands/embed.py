@@ -20,6 +20,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tissue", default="", metavar="GEOJSON", help=tissue)
     scheduler = "scheduler of a Dask cluster, such as tcp://10.0.0.1:8786"
     parser.add_argument("--scheduler", default="", metavar="ADDRESS", help=scheduler)
+    int8 = "let a convolution net compute in int8 on a CPU: faster and not the same; the drift is printed"
+    parser.add_argument("--int8", action="store_true", help=int8)
     add_settings(parser, CohortConfig)
 
 
@@ -31,7 +33,7 @@ def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.cohort_summary import FAILED, SUMMARY
 
     encoder, config = patch_encoders[chosen.encoder].name, settings(CohortConfig, chosen)
-    order = Order(encoder, chosen.out, config, chosen.weights, chosen.tissue)
+    order = Order(encoder, chosen.out, config, chosen.weights, chosen.tissue, chosen.int8)
     entries = list_slides(chosen.slides, chosen.out)
     entries = [replace(entry, mpp=chosen.mpp if entry.mpp is None else entry.mpp) for entry in entries]
     with interruptible() as cancel:

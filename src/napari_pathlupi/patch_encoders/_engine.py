@@ -3,10 +3,13 @@
 Transformers gain nothing there: torch already runs them at what the processor can do.
 """
 
+import contextlib
+import io
 import sys
 import threading
 import warnings
 from dataclasses import replace
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,7 @@ from torch import Tensor, nn
 from napari_pathlupi.errors import InferenceError, MissingExtraError
 
 if TYPE_CHECKING:
-    from napari_pathlupi.patch_encoders._encoder import Loaded
+    from napari_pathlupi.patch_encoders._encoder import EncodeTiles, Loaded
     from napari_pathlupi.patch_encoders._loading import Prepared
 
 CONVOLUTIONAL = 0.5
@@ -24,8 +27,8 @@ CONVOLUTIONAL = 0.5
 INSTALL = "pip install 'napari-pathlupi[cpu-engine]'."
 
 
-def openvino() -> ModuleType:
-    """Return OpenVINO, which is told to send nothing to its makers.
+def openvino(part: str = "openvino") -> ModuleType:
+    """Return OpenVINO, or "nncf" that belongs to it; neither sends anything to its makers.
 
     Raises
     ------
@@ -34,12 +37,10 @@ def openvino() -> ModuleType:
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it reports each import otherwise
     try:
-        import openvino as library
+        return import_module(part)
     except Exception as error:  # a broken library may raise anything while it is imported
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MissingExtraError(f"OpenVINO cannot be loaded ({reason}): {INSTALL}") from error
-    module: ModuleType = library
-    return module
+        raise MissingExtraError(f"{part} cannot be loaded ({reason}): {INSTALL}") from error
 
 
 def is_convolutional(network: nn.Module) -> bool:
@@ -54,8 +55,8 @@ def is_convolutional(network: nn.Module) -> bool:
     return sum(of_convolutions) > CONVOLUTIONAL * all_of_it
 
 
-def on_openvino(loaded: "Loaded", streams: int) -> "Loaded":
-    """Return an encoder whose network runs in OpenVINO, in exact float32.
+def on_openvino(loaded: "Loaded", streams: int, calibration: Tensor | None = None) -> "Loaded":
+    """Return an encoder whose network runs in OpenVINO, in exact float32 unless it is calibrated for int8.
 
     Parameters
     ----------
@@ -63,6 +64,9 @@ def on_openvino(loaded: "Loaded", streams: int) -> "Loaded":
         An encoder on the processor that has a ``network``.
     streams
         Threads that call it at once; each gets a core.
+    calibration
+        (tiles, tile_px, tile_px, 3) uint8 from which the ranges of int8 numbers are taken; None computes exactly. The
+        vectors of int8 are another encoder's, and say so in their version.
 
     Raises
     ------
@@ -76,10 +80,21 @@ def on_openvino(loaded: "Loaded", streams: int) -> "Loaded":
         raise InferenceError(f"{name} has no network that OpenVINO could run: choose the engine torch.")
     library = openvino()
     try:
-        compiled = _compiled(library, prepared, streams)
+        model = _converted(library, prepared)
+        if calibration is not None:
+            model = _in_int8(model, prepared, calibration)
+        compiled = _compiled(library, model, streams)
     except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InferenceError(f"OpenVINO cannot run {name} ({reason}): choose the engine torch.") from error
+    encode = _encoder(compiled, prepared)
+    if calibration is None:
+        return replace(loaded, encode=encode, engine="openvino", network=None)
+    identity = replace(loaded.identity, version=f"{loaded.identity.version}.int8")
+    return replace(loaded, encode=encode, identity=identity, precision="int8", engine="openvino", network=None)
+
+
+def _encoder(compiled: Any, prepared: "Prepared") -> "EncodeTiles":
     requests = threading.local()
 
     @torch.inference_mode()
@@ -89,15 +104,25 @@ def on_openvino(loaded: "Loaded", streams: int) -> "Loaded":
         planes = prepared.prepare(tiles).contiguous().numpy()
         return torch.from_numpy(requests.mine.infer({0: planes}, share_inputs=True)[0].copy())
 
-    return replace(loaded, encode=encode, engine="openvino", network=None)
+    return encode
 
 
-def _compiled(library: ModuleType, prepared: "Prepared", streams: int) -> Any:
+def _converted(library: ModuleType, prepared: "Prepared") -> Any:
     side = prepared.preparation.input_px
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its tracing of the network
         example = torch.zeros(2, 3, side, side)
-        model = library.convert_model(prepared.network, example_input=example, input=[-1, 3, side, side])
+        return library.convert_model(prepared.network, example_input=example, input=[-1, 3, side, side])
+
+
+def _in_int8(model: Any, prepared: "Prepared", calibration: Tensor) -> Any:
+    library = openvino("nncf")
+    with torch.inference_mode(), contextlib.redirect_stdout(io.StringIO()):  # it draws bars of its own
+        planes = [prepared.prepare(tile[None]).contiguous().numpy() for tile in calibration]
+        return library.quantize(model, library.Dataset(planes), subset_size=len(planes))
+
+
+def _compiled(library: ModuleType, model: Any, streams: int) -> Any:
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",  # it takes bfloat16 by itself where the processor has it
         "PERFORMANCE_HINT": "THROUGHPUT",

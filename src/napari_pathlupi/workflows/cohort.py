@@ -65,6 +65,8 @@ class Order:
         File or folder with the encoder's weights, "" for where they usually are.
     tissue
         GeoJSON that outlines the tissue, or a folder of such files called after their slides; "" for looking for it.
+    int8
+        Whether a convolution net may compute in int8 on a CPU: another network in effect, which the store tells apart.
     """
 
     encoder: str
@@ -72,6 +74,7 @@ class Order:
     config: CohortConfig = CohortConfig()
     weights: str = ""
     tissue: str = ""
+    int8: bool = False
 
 
 def embed_cohort_steps(entries: Sequence[Entry], order: Order, cancel: CancelFlag | None = None) -> Steps[list[Row]]:
@@ -128,7 +131,7 @@ def _encoders(order: Order) -> "tuple[Loaded, Loaded]":
     device = choose_device(order.config.device)
     weights = Path(order.weights) if order.weights else None
     loaded: Loaded = patch_encoders[order.encoder].load(device.name, weights)
-    return loaded, choose_engine(loaded, order.config.engine, device)
+    return loaded, choose_engine(loaded, order.config.engine, device, order.int8)
 
 
 def _errand(name: str, entry: Entry, order: Order, torch_one: "Loaded", loaded: "Loaded") -> Errand:
@@ -149,7 +152,7 @@ def _prepare(
         if loaded.engine != torch_one.engine:
             agreement = compare(torch_one, loaded, slide, grid)
             settings |= {"engine_agreement": asdict(agreement), "engine_words": str(agreement)}
-            if not agreement.good:
+            if not agreement.good and not order.int8:
                 raise InferenceError(f"{agreement} That is too far apart: choose the engine torch.")
     except PathlupiError:
         slide.close()

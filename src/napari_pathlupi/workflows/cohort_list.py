@@ -172,7 +172,7 @@ def _at_address(place: str) -> Iterator[Entry]:
     try:
         files, root = url_to_fs(place)
         found = sorted(files.glob(root) if glob.has_magic(plain) else files.find(root))
-    except (ImportError, OSError, ValueError, NotImplementedError) as error:
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
         name = type(error).__name__  # never the text of the error: it may hold the address and its secrets
         raise TableError(f"what lies at a {place.split(':')[0]}:// address cannot be listed ({name}).") from error
     if not found:
