@@ -1,6 +1,7 @@
 """Memory for pictures: what is held is never handed out again, what is let go of is."""
 
 import itertools
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -41,6 +42,22 @@ def test_tiles_of_two_sizes_in_turn_take_no_more_than_what_is_kept_and_one_slab(
         del held
     memory.empty((256, 256, 3))
     assert sum(slab.memory.nbytes for slab in memory._idle) <= IDLE_BYTES + SLAB_BYTES
+
+
+def test_crops_of_any_sizes_take_little_more_than_their_bytes() -> None:
+    memory, sides = PictureMemory(), np.random.default_rng(0).integers(60, 400, (600, 2)).tolist()
+    held = [memory.empty((height, width, 3)) for height, width in sides]
+    slabs = {id(place._slab) for place in (picture.base for picture in held)}
+    assert len(slabs) * SLAB_BYTES < 5 * sum(picture.nbytes for picture in held)
+
+
+def test_what_is_let_go_of_goes_back_to_the_system_without_another_call() -> None:
+    memory = PictureMemory()
+    held = [memory.empty((256, 256, 3)) for _ in range(1000)]
+    slabs = {picture.base._slab.address: weakref.ref(picture.base._slab.memory) for picture in held}
+    assert len(slabs) * SLAB_BYTES > 2 * IDLE_BYTES
+    del held
+    assert sum(slab() is not None for slab in slabs.values()) * SLAB_BYTES <= IDLE_BYTES
 
 
 def test_threads_that_share_a_small_cache_never_see_each_others_pixels() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.slides._fork import hold_while_forking
+
 Picture = npt.NDArray[np.uint8]
 
 
@@ -23,17 +25,17 @@ class TileCache:
         self.limit_bytes = limit_bytes
         self._tiles: OrderedDict[Hashable, Picture] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def get(self, key: Hashable, decode: Callable[[], Picture]) -> Picture:
         """Return a tile, decoding it when it is not kept. Two threads may decode the same tile; neither waits."""
-        with self._lock:
+        with self.lock:
             tile = self._tiles.get(key)
             if tile is not None:
                 self._tiles.move_to_end(key)
                 return tile
         tile = decode()
-        with self._lock:
+        with self.lock:
             if key not in self._tiles:
                 self._tiles[key] = tile
                 self._bytes += tile.nbytes
@@ -43,10 +45,11 @@ class TileCache:
 
     def clear(self) -> None:
         """Forget every tile."""
-        with self._lock:
+        with self.lock:
             self._tiles.clear()
             self._bytes = 0
 
 
 TILES = TileCache(512 * 1024 * 1024)
 """The one cache of this process: 512 MiB, about 2,700 tiles of 256 px (our choice)."""
+hold_while_forking(TILES.lock)

@@ -1,6 +1,7 @@
 """What the readers over other people's libraries share: their faults, their scales, their handles, their tiles."""
 
 import lzma
+import os
 import threading
 import zlib
 from abc import abstractmethod
@@ -170,7 +171,8 @@ class HandlePool:
     """Handles of a library, each used by one thread at a time.
 
     A thread borrows an idle handle or opens one more, so there are never more than threads reading at once. A handle
-    that failed is closed, because OpenSlide's never work again after an error.
+    that failed is closed, because OpenSlide's never work again after an error. A forked process opens its own: those
+    of its parent share with it where in the file they read.
 
     Parameters
     ----------
@@ -180,6 +182,10 @@ class HandlePool:
 
     def __init__(self, open_handle: Callable[[], Any]) -> None:
         self._open = open_handle
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
         self._idle: list[Any] = []
         self._closings = 0
         self._lock = threading.Lock()
@@ -187,6 +193,8 @@ class HandlePool:
     @contextmanager
     def borrowed(self) -> Iterator[Any]:
         """Lend a handle for the length of a ``with``."""
+        if self._process != os.getpid():
+            self._begin()
         with self._lock:
             closings = self._closings
             handle = self._idle.pop() if self._idle else None

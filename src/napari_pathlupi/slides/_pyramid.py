@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.slides._fork import forget_in_a_child
 from napari_pathlupi.slides._memory import MEMORY
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ class OctaveView:
 @cache
 def _painters() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(PAINTERS, thread_name_prefix="pathlupi-paint")
+
+
+forget_in_a_child(_painters.cache_clear)  # which has none of the threads
 
 
 @cache

@@ -1,13 +1,12 @@
 """TIFF files that the direct reader leaves aside (several areas in one file, other sample types), through tiffslide."""
 
 import math
-import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from napari_pathlupi.core.geometry import Level, Region, SlideFrame, downsample_
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._choice import DEFAULT, Choice
-from napari_pathlupi.slides._foreign import credible_mpp, must_be_held
+from napari_pathlupi.slides._foreign import HandlePool, credible_mpp, must_be_held
 from napari_pathlupi.slides._lzw import LIBTIFF
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
@@ -27,37 +26,67 @@ if TYPE_CHECKING:
     import dask.array as da
 
 
-class TiffSlideSlide(Slide):
-    """A slide that tiffslide reads; one thread at a time, because tiffslide promises no more."""
+class _Handle:
+    """tiffslide's reader and the file that it reads: ours, because tiffslide leaves its own open when it refuses it."""
 
-    def __init__(self, path: Path, reader: Any, file: BinaryIO) -> None:
-        shapes = [(height, width) for width, height in reader.level_dimensions]
-        y, x = reader.properties.get("tiffslide.mpp-y"), reader.properties.get("tiffslide.mpp-x")
+    def __init__(self, path: Path) -> None:
+        import tiffslide
+
+        self._file = path.open("rb")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "only partially supported": the panel names the source instead
+                self.reader: Any = tiffslide.TiffSlide(self._file)
+                self.properties: Mapping[str, Any] = self.reader.properties  # parsed on first use, with its warnings
+                self.level(0)
+                must_not_overlap(self.reader.ts_tifffile, path.name)
+                _bound(self.series)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def series(self) -> Any:
+        """What tifffile knows of the picture."""
+        return self.reader.ts_tifffile.series[self.properties["tiffslide.series-index"]]
+
+    def level(self, index: int) -> Any:
+        """Return a level as a zarr array."""
+        return self.reader.zarr_group[str(index)]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.reader.close()
+        self._file.close()
+
+
+class TiffSlideSlide(Slide):
+    """A slide that tiffslide reads, one handle per reading thread, because tiffslide promises no more."""
+
+    def __init__(self, path: Path, handles: HandlePool) -> None:
+        self._handles = handles
+        with handles.borrowed() as handle:
+            shapes = [(height, width) for width, height in handle.reader.level_dimensions]
+            properties = handle.properties
+        y, x = properties.get("tiffslide.mpp-y"), properties.get("tiffslide.mpp-x")
         believed = y and x and max(y, x) <= COARSEST_BELIEVED
         mpp = credible_mpp(y, x, "read by tiffslide") if believed else None
         levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
-        vendor = f"{reader.properties.get('tiffslide.vendor') or 'TIFF'} (through tiffslide)"
-        frame = SlideFrame(shapes[0], mpp, _bounds(reader.properties))
-        super().__init__(path, frame, levels, fingerprint_of(path), vendor)
-        self._reader: Any = reader
-        self._local = path
-        self._file = file
-        self._lock = threading.Lock()
+        vendor = f"{properties.get('tiffslide.vendor') or 'TIFF'} (through tiffslide)"
+        super().__init__(path, SlideFrame(shapes[0], mpp, _bounds(properties)), levels, fingerprint_of(path), vendor)
 
     def read_level(
         self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
     ) -> Picture:
         def read(rows: slice, columns: slice) -> Picture:
-            with self._lock:
-                if self._reader is None:
-                    self._reader, self._file = _open_reader(self._local)
-                try:
-                    stored = np.asarray(self._reader.zarr_group[str(level)][rows, columns])
-                except TIFF_FAULTS as error:
-                    raise SlideError(
-                        f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
-                        "is damaged, copy it again."
-                    ) from error
+            try:
+                with self._handles.borrowed() as handle:
+                    stored = np.asarray(handle.level(level)[rows, columns])
+            except TIFF_FAULTS as error:
+                raise SlideError(
+                    f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
+                    "is damaged, copy it again."
+                ) from error
             return self.coloured(stored[..., :3])
 
         return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
@@ -66,11 +95,7 @@ class TiffSlideSlide(Slide):
         return lazy_pyramid(self, 512)
 
     def close(self) -> None:
-        with self._lock:
-            if self._reader is not None:
-                self._reader.close()
-                self._file.close()
-                self._reader = None
+        self._handles.close()
 
 
 def _bounds(properties: Mapping[str, Any]) -> Region | None:
@@ -80,25 +105,6 @@ def _bounds(properties: Mapping[str, Any]) -> Region | None:
         return None
     y, x, height, width = map(float, stated)
     return Region((y, x), (height, width))
-
-
-def _open_reader(path: Path) -> tuple[Any, BinaryIO]:
-    import tiffslide
-
-    file = path.open("rb")  # ours, because tiffslide leaves its own open when it refuses it
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # "metadata is only partially supported": the panel names the source instead
-            reader = tiffslide.TiffSlide(file)
-            _ = reader.properties, reader.zarr_group["0"]  # parsed on first use, with its warnings
-            must_not_overlap(reader.ts_tifffile, path.name)
-            _bound(reader.ts_tifffile.series[reader.properties["tiffslide.series-index"]])
-    except BaseException:
-        file.close()
-        raise
-    return reader, file
 
 
 def _bound(series: Any) -> None:
@@ -126,23 +132,20 @@ def open_with_tiffslide(path: Path, choice: Choice = DEFAULT) -> TiffSlideSlide:
     UnknownFormatError
         When tiffslide cannot open it, or its pixels are not 8-bit RGB.
     """
+    handles = HandlePool(lambda: _Handle(path))
     try:
-        reader, file = _open_reader(path)
-    except TIFF_FAULTS as error:
-        raise _refused(str(error) or type(error).__name__) from error
-    try:
-        level = reader.zarr_group["0"]
+        with handles.borrowed() as handle:
+            level, profile = handle.level(0), icc_profile_of(handle.series.keyframe)
         if level.dtype != np.uint8 or level.ndim != 3 or level.shape[2] < 3:
             raise _refused(f"{level.shape} of {level.dtype}: 8-bit RGB is what can be read")
-        slide = TiffSlideSlide(path, reader, file)
+        slide = TiffSlideSlide(path, handles)
         must_be_held(slide.frame.shape_px0, [path], path.name)
-        page = reader.ts_tifffile.series[reader.properties["tiffslide.series-index"]].keyframe
-        return slide.choose(choice, replace(slide.offer, icc_profile=icc_profile_of(page)))
+        return slide.choose(choice, replace(slide.offer, icc_profile=profile))
     except TIFF_FAULTS as error:
-        file.close()
+        handles.close()
         raise _refused(str(error) or type(error).__name__) from error
     except SlideError:
-        file.close()
+        handles.close()
         raise
 
 
