@@ -104,14 +104,16 @@ class UnstatedError(FeaturesError):
     Parameters
     ----------
     words
-        What a user is told.
+        What is missing, for a person to answer.
     what
-        The field of `napari_pathlupi.interchange._told.Stated` that gives it.
+        The field of `napari_pathlupi.interchange._told.Stated` that gives it, and so the flag.
+    advice
+        How to give it, where that is more than the flag.
     """
 
-    def __init__(self, words: str, what: str) -> None:
-        super().__init__(words)
-        self.what = what
+    def __init__(self, words: str, what: str, advice: str = "") -> None:
+        super().__init__(f"{words}: {advice or 'give it'} with --{what.replace('_', '-')}.")
+        self.words, self.what = words, what
 
 
 class OutputError(PathlupiError):

@@ -241,6 +241,12 @@ class Session:
         """Say this until something is changed."""
         self._set(notice=words)
 
+    def take(self, run: Run, words: str) -> None:
+        """Keep a run that came about in another way, and say how."""
+        self.runs.append(run)
+        self._set(notice=words)
+        self.finished.emit(run)
+
     def ended(self, outcome: Prediction | PathlupiError) -> None:
         """Take the end of the prediction at hand: a result, or why there is none."""
         if self.job is None:

@@ -60,7 +60,9 @@ class Assembly:
         side = self._side_px0(mpp)
         tile_px = self.told.tile_px or self.stated.tile_px or _entry_sides(encoder)[0]
         if not tile_px:
-            raise UnstatedError(f"{name} does not say what size tiles were shown to {encoder}: --tile-px.", "tile_px")
+            raise UnstatedError(
+                f"{name} does not say how many pixels wide the tiles shown to {encoder} were", "tile_px"
+            )
         grid = self._grid(mpp, side, tile_px)
         identity, notes = self._identity(encoder, grid)
         source = f"{told.tool} ({name})"
@@ -84,7 +86,7 @@ class Assembly:
         name, dim = stated or told, self.told.features.shape[1]
         if not name:
             raise UnstatedError(
-                f"{self.path.name} does not say which encoder made its {dim} numbers per tile: --encoder.", "encoder"
+                f"{self.path.name} does not say which encoder made its {dim} numbers per tile", "encoder"
             )
         if told and stated and told != stated and told in patch_encoders:
             raise MismatchError(f"{self.path.name} says that {told} made its features, not {stated}.")
@@ -107,17 +109,16 @@ class Assembly:
             mpp = told.side_um / told.side_px0
             return Mpp(mpp, mpp, f"size of the tiles in {self.path.name}")
         raise UnstatedError(
-            f"{self.path.name} does not say how large a pixel of its slide is: give the slide with --slide or µm per "
-            "pixel with --mpp.",
+            f"{self.path.name} does not say how many µm a pixel of its slide is wide",
             "mpp",
+            "give the slide with --slide or µm per pixel",
         )
 
     def _side_px0(self, mpp: Mpp) -> float:
         side = self.told.side_px0 or self.stated.tile_px0 or (self.told.side_um or 0) / mpp.mean
         if not side:
             raise UnstatedError(
-                f"{self.path.name} does not say how many level-0 pixels wide a tile is{self._spacing()}: --tile-px0.",
-                "tile_px0",
+                f"{self.path.name} does not say how many level-0 pixels wide a tile is{self._spacing()}", "tile_px0"
             )
         return side
 
@@ -132,8 +133,7 @@ class Assembly:
         told, stated = self.told, self.stated
         if told.places is None:
             raise UnstatedError(
-                f"{self.path.name} does not say where its tiles lie: name the file with the coordinates with --coords.",
-                "coords",
+                f"{self.path.name} does not say where its tiles lie", "coords", "name the file with the coordinates"
             )
         if len(told.places) != len(told.features):
             raise FeaturesError(
@@ -143,8 +143,9 @@ class Assembly:
         unit = told.unit or stated.unit
         if unit not in ("px", "um"):
             raise UnstatedError(
-                f"{self.path.name} does not say whether its coordinates are level-0 pixels or µm: --unit px or um.",
+                f"{self.path.name} does not say whether its coordinates are level-0 pixels or µm",
                 "unit",
+                "say px or um",
             )
         corners = told.places[:, ::-1]
         return corners / (mpp.y, mpp.x) if unit == "um" else corners.copy()

@@ -16,9 +16,7 @@ def _read(path: Path, stated: Stated) -> Told:
     listed = ", ".join(f"{name} {shape}" for name, shape in found.items())
     if not stated.keys:
         raise UnstatedError(
-            f"{path.name} holds {listed}: say which are the features and the coordinates (x, y) with "
-            "--keys features,coords.",
-            "keys",
+            f"{path.name} holds {listed}", "keys", 'name the features and the coordinates (x, y) as "features,coords"'
         )
     names = [name.strip().strip("/") for name in stated.keys.split(",")]
     if len(names) != 2 or not set(names) <= set(found):

@@ -50,7 +50,7 @@ def _table(path: Path, names: list[str], stated: Stated) -> str:
     if len(fitting) == 1:
         return fitting[0]
     encoders = ", ".join(name.rpartition("_")[0] for name in names) or "nothing"
-    raise UnstatedError(f"{path.name} holds features of {encoders}: say of which with --encoder.", "encoder")
+    raise UnstatedError(f"{path.name} holds features of {encoders}", "encoder", "say of which")
 
 
 def _told(path: Path, root: Any, name: str) -> Told:

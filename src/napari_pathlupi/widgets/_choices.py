@@ -1,6 +1,7 @@
 """The upper rows of the panel: which slide, which model, where."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -21,6 +22,8 @@ class SlideRow(QWidget):
     files_chosen = Signal(list)
     """Names of files or folders to open."""
     mpp_stated = Signal(float)
+    features_chosen = Signal(Path)
+    """File or folder of features that another tool made of the slide."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,9 +36,11 @@ class SlideRow(QWidget):
         self._editor = QWidget()
         column(row(self.mpp, self.use), into=self._editor)
         self._folder = ""
-        entries = {
+        entries: dict[str, Callable[[], object]] = {
             "Slide file…": self._ask_for_files,
             "Slide folder… (OME-Zarr, DICOM)": self._ask_for_folder,
+            "Attach features…": self._ask_for_features,
+            "Attach features… (LazySlide)": partial(self._ask_for_features, folder=True),
         }
         self.opener = menu_button("Open", entries, "Open slides lazily, whatever their size")
         column(
@@ -74,6 +79,13 @@ class SlideRow(QWidget):
     def _ask_for_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Open the folder of a slide", self._folder):
             self.files_chosen.emit([folder])
+
+    def _ask_for_features(self, *, folder: bool = False) -> None:
+        ask = QFileDialog.getExistingDirectory if folder else QFileDialog.getOpenFileName
+        words = "Features of this slide: TRIDENT, CLAM, STAMP, Slideflow, AnnData, h5"
+        found = ask(self, words, self._folder)
+        if name := found if folder else found[0]:
+            self.features_chosen.emit(Path(name))
 
     def _state(self) -> None:
         self._editor.hide()

@@ -7,6 +7,9 @@ from napari.settings import get_plugin_settings, get_settings
 
 from napari_pathlupi.workflows.predict import PredictConfig
 
+SETTLE_MS = 250
+"""Choices and strokes that follow each other within this time are one change (our choice)."""
+
 
 def _page() -> Any:
     return get_plugin_settings("napari-pathlupi")

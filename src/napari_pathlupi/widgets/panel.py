@@ -13,8 +13,9 @@ from napari_pathlupi.panel_state import Extent, Phase, resolve
 from napari_pathlupi.runs import Run, export, export_regions
 from napari_pathlupi.session import Check
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.widgets._attach import attach
 from napari_pathlupi.widgets._sections import Sections
-from napari_pathlupi.widgets._settings import predict_config, prediction_events
+from napari_pathlupi.widgets._settings import SETTLE_MS, predict_config, prediction_events
 from napari_pathlupi.widgets._ties import Ties
 from napari_pathlupi.widgets._tissue import show_tissue, take_tissue, tissue_strokes
 from napari_pathlupi.widgets._upkeep import Upkeep
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from napari_pathlupi.workflows.predict import Plan
-
-_SETTLE_MS = 250
-"""Choices and strokes that follow each other within this time are one change (our choice)."""
 
 
 class Panel(Sections):
@@ -51,7 +49,7 @@ class Panel(Sections):
         self.run: Run | None = None
         self._extent = self.session.facts.extent
         self._growing = ""
-        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._look_again)
         self._ties, self._strokes = Ties(), Ties()
         self._tie_rows()
@@ -66,6 +64,7 @@ class Panel(Sections):
         self.slide_row.chosen.connect(lambda index: self._take_slide(self.canvas.slides()[index]))
         self.slide_row.files_chosen.connect(self.open_slides)
         self.slide_row.mpp_stated.connect(self.state_mpp)
+        self.slide_row.features_chosen.connect(lambda path: attach(path, self.slide, self.models.bundle, self.session))
         self.model_row.chosen.connect(self._choose_model)
         self.model_row.folder_chosen.connect(self.add_model)
         self.extent_row.chosen.connect(self.choose_extent)
