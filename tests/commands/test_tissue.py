@@ -33,7 +33,7 @@ def test_tissue_is_written_as_polygons_and_told_in_words(slide: Path, tmp_path: 
     assert [region.name for region in regions] == ["Tissue 1", "Tissue 2"]
     for region, left in zip(regions, (128, 1280), strict=True):
         square = shapely.box(left, 256, left + 512, 768)
-        assert (region.geometry & square).area / (region.geometry | square).area > 0.9
+        assert (region.geometry & square).area / (region.geometry | square).area > 0.85
 
 
 @pytest.mark.parametrize("as_folder", [False, True])

@@ -3,36 +3,49 @@
 import numpy as np
 from scipy import ndimage
 
-from napari_pathlupi.tissue._density import Densities, Flags, Plane, drop_small, enlarged
+from napari_pathlupi.tissue._density import Densities, Flags, Plane, drop_small, enlarged, grown
 
 FAINT = 0.03
 """Coloured optical density of a faint stain; glass has 0.001 to 0.006 on real slides. Our choice."""
+STRONG = 0.06
+"""What is stained more than this is no net, however small; our choice."""
 NET = 0.003
 """Mean coloured density that thin septa have above the lumina around them; glass has none. Our choice."""
 
 
 def pale(colour: Plane, light: Densities, tissue: Flags, other: Flags, mpp: float) -> Flags:
-    """Return pale tissue away from what is tissue already, 160,000 µm² or more, grown up to it.
+    """Return pale tissue beside what is tissue already, and around it.
 
     Fat is a net: coloured septa thinner than a pixel around cells as clear as glass. It is known by the mean over
-    240 µm of what is coloured above the least colour within 100 µm, so that tinted glass does not count. Borders of
-    tissue (80 µm) and of ink and shadow (120 µm) look like both and begin no piece of their own. Every
-    second row and column is looked at. All numbers are our choice.
+    240 µm of what is coloured above the least colour within 100 µm, so that tinted glass does not count. Faint and fat
+    tissue counts from 80,000 µm² on, 120 µm away from ink and shadow; glass within tissue that is fat throughout
+    always does. Every second row and column is looked at. All numbers are our choice.
     """
-    thin = slice(None, None, 2), slice(None, None, 2)
-    net, mpp = _net(light.colour[thin], (tissue | other)[thin], 2 * mpp), 2 * mpp
-    found = ((colour[thin] > FAINT) | (net > NET)) & ~other[thin]
-    near = ndimage.maximum_filter(tissue[thin], 2 * round(80 / mpp) + 1)
-    if other.any():
-        near |= ndimage.maximum_filter(other[thin], 2 * round(120 / mpp) + 1)
-    seeds = drop_small(found & ~near, 160_000 / mpp**2)
-    if not seeds.any():
-        return np.zeros_like(tissue)
-    found &= ndimage.maximum_filter(seeds, 2 * round(100 / mpp) + 1)
-    return np.asarray(enlarged(found, 2, tissue.shape) & ~other)
+    thin, mpp = (slice(None, None, 2), slice(None, None, 2)), 2 * mpp
+    tissue, other, shape = tissue[thin], other[thin], tissue.shape
+    near = grown(tissue) | _within(other, 120 / mpp)
+    floor = ndimage.minimum_filter(light.colour[thin], 2 * round(50 / mpp) + 1, mode="nearest")
+    above = np.where(near, 0, np.clip(light.colour[thin] - floor - 0.01, 0, 0.03))
+    side = max(1, round(240 / mpp))
+    clear = ndimage.uniform_filter((~near).astype(np.float32), side, mode="nearest")
+    net = ndimage.uniform_filter(above, side, mode="nearest") / np.maximum(clear, 0.25)
+    pale = ((colour[thin] > FAINT) | (net > NET)) & ~near
+    alone = np.where(colour[thin] > STRONG, 0, np.maximum(above, FAINT * (colour[thin] > FAINT)))
+    found = _throughout(drop_small(pale, 80_000 / mpp**2), alone, NET / 2)
+    found = _within(found, 100 / mpp) & ((colour[thin] > FAINT) | (net > NET)) & ~other
+    fat = _throughout(~(tissue | other | found), above, NET, near)
+    return np.asarray(enlarged(found | fat, 2, shape))
 
 
-def _net(colour: Plane, known: Flags, mpp: float) -> Plane:
-    floor = ndimage.minimum_filter(colour, 2 * round(50 / mpp) + 1, mode="nearest")
-    above = np.where(known, 0, np.clip(colour - floor - 0.01, 0, 0.03))
-    return np.asarray(ndimage.uniform_filter(above, max(1, round(240 / mpp)), mode="nearest"))
+def _throughout(flags: Flags, values: Plane, least: float, but: Flags | None = None) -> Flags:
+    """The pieces over which the values, but for some, have at least that mean."""
+    pieces, count = ndimage.label(flags)
+    looked_at = pieces.ravel() if but is None else np.where(but, 0, pieces).ravel()
+    areas = np.bincount(looked_at, minlength=count + 1)
+    enough = np.bincount(looked_at, values.ravel(), count + 1) > least * np.maximum(1, areas)
+    enough[0] = False
+    return np.asarray(enough[pieces])
+
+
+def _within(flags: Flags, cells: float) -> Flags:
+    return np.asarray(ndimage.maximum_filter(flags, 2 * round(cells) + 1)) if flags.any() else flags

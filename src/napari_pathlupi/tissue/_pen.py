@@ -4,13 +4,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_pathlupi.core.tissue import BLUE_PEN, GREEN_PEN, PENS
+from napari_pathlupi.core.tissue import BLACK_PEN, BLUE_PEN, GREEN_PEN, PENS
 from napari_pathlupi.tissue._density import Densities, Flags
 
 
 def strokes(light: Densities, mpp: float) -> Flags:
-    """Return solid faint ink within 120 µm of solid sure ink that it touches, from 60,000 µm² on; a margin of 16 µm."""
-    core = solid(light.sure_ink, 40 / mpp)
+    """Return solid faint ink within 120 µm of solid sure ink that it touches, from 60,000 µm² on; a margin of 16 µm.
+
+    Black must be solid over 120 µm, for folds, cracks and the rims of bubbles are black and thinner. Our choice.
+    """
+    core = solid(light.sure_ink & (light.ink != BLACK_PEN), 40 / mpp) | solid(light.sure_ink, 120 / mpp)
     if not core.any():
         return core
     near = ndimage.maximum_filter(core, 2 * round(120 / mpp) + 1)
@@ -36,8 +39,8 @@ def inked_pieces(tissue: Flags, pen: Flags, light: Densities) -> Flags:
 def colours(pen: Flags, tissue: Flags, light: Densities, mpp: float) -> npt.NDArray[np.uint8]:
     """(rows, columns) which pen, by the commonest hue of the ink within 100 µm; meaningless off the strokes.
 
-    Ink on tissue looks darker and greyer than it is, so that hues are judged again without the slide's mean tissue:
-    what still takes a quarter more red than green is green or blue. Our choice throughout.
+    Ink on tissue looks darker and greyer than it is, so that hues which are not quite grey are judged again without
+    the slide's mean tissue: what still takes a quarter more red than green is green or blue. Our choice throughout.
     """
     said = np.zeros(pen.shape, np.uint8)
     if not pen.any():
@@ -49,7 +52,8 @@ def colours(pen: Flags, tissue: Flags, light: Densities, mpp: float) -> npt.NDAr
     for place in ndimage.find_objects(labels):
         voting, side = pen[place] & light.faint_ink[place], 2 * round(100 / mpp) + 1
         red, green, blue = light.channels(place) - stain[:, None, None]
-        cold = (red > 0.1) & (red > 1.25 * green)
+        hued = light.colour[place] > 0.15 * (light.colour[place] + light.grey[place])
+        cold = (red > 0.1) & (red > 1.25 * green) & hued
         hue = np.where(cold, np.where(green < blue, GREEN_PEN, BLUE_PEN), light.ink[place])
         votes = [
             ndimage.uniform_filter((voting & (hue == one)).astype(np.float32), side, mode="constant") for one in PENS

@@ -87,12 +87,12 @@ def find_tissue(
     colour = ndimage.uniform_filter(colour, max(1, round(config.smooth_um / mpp)), mode="nearest")
     tissue = (colour > np.clip(otsu_threshold(colour[~pen]), *config.threshold)) & ~pen & ~edge
     tissue = drop_small(tissue, config.min_piece_um2 / mpp**2)
-    tissue |= pale(colour, light, tissue, pen | edge, mpp)
+    dense, tissue = tissue, tissue | pale(colour, light, tissue, pen | edge, mpp) & ~(pen | edge)
     between = inked_pieces(tissue, pen, light)
     pen, tissue = pen | between, tissue & ~between
     tissue |= ~pen & ~edge & ~drop_small(~tissue, config.min_hole_um2 / mpp**2)
     classes = np.where(tissue, TISSUE, GLASS).astype(np.uint8)
-    classes[folds(light, tissue, mpp)] = FOLD
+    classes[folds(light, dense & ~pen, mpp)] = FOLD
     classes[bubbles(light, pen | edge, mpp)] = BUBBLE
     classes[edge] = EDGE
     return TissueMask(np.where(pen, colours(pen, tissue, light, mpp), classes), step_px0, config.counted)
