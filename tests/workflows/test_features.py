@@ -10,11 +10,12 @@ import pytest
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.core.features import EncoderIdentity
-from napari_pathlupi.errors import MismatchError, SlideError
+from napari_pathlupi.errors import FeaturesError, MismatchError, SlideError
 from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows.embed import embed
-from napari_pathlupi.workflows.features import NO_SLIDE, features_of, frame_of, predict_bag, save_bag
+from napari_pathlupi.workflows.features import NO_SLIDE, features_of, frame_of, predict_bag, save_bag, save_store
 from napari_pathlupi.workflows.model import save_model
 from napari_pathlupi.workflows.predict import predict
 from napari_pathlupi.workflows.save import save_prediction
@@ -82,3 +83,25 @@ def test_features_of_another_encoder_or_scale_are_refused(tissue_slide: Slide, s
         predict_bag(replace(bag, encoder=replace(bag.encoder, **other)), small_bundle)
     unstated = predict_bag(replace(bag, encoder=replace(bag.encoder, version="")), small_bundle)
     assert unstated.read.all()
+
+
+def test_a_store_gives_the_features_of_a_slide_and_writes_all_of_them_for_others(tissue_slide, small_bundle, tmp_path):
+    bag, place = embed(tissue_slide, tile(tissue_slide, 256, 0.5), "stain-texture"), tmp_path / "features.zarr"
+    mpp = (tissue_slide.mpp.y, tissue_slide.mpp.x)
+    for number, fingerprint in enumerate((tissue_slide.fingerprint, "e" * 32)):
+        facts = SlideFacts(f"case-{number}.svs", fingerprint, mpp, "test")
+        with FeatureStore(place).writer(facts, bag.grid, bag.encoder) as writer:
+            writer.append(bag.features)
+            writer.keep()
+    again = features_of(place, tissue_slide)
+    np.testing.assert_array_equal(again.features, bag.features)
+    assert predict_bag(again, small_bundle).provenance.settings == {"features": "feature store (features.zarr)"}
+    with pytest.raises(FeaturesError, match="2 of them fit: name one slide with --slide"):
+        features_of(place)
+    with pytest.raises(FeaturesError, match="0 of them fit"):
+        features_of(place, tissue_slide, Stated(encoder="uni"))
+    files = list(save_store(place, tmp_path / "out", "trident"))
+    assert {file.name for file in files} == {"case-0.h5", "case-1.h5"}
+    np.testing.assert_array_equal(features_of(tmp_path / "out/case-0.h5", tissue_slide).features, bag.features)
+    with pytest.raises(FeaturesError, match="holds no features of uni"):
+        list(save_store(place, tmp_path / "none", "trident", "uni"))

@@ -1,6 +1,8 @@
 """Features that are there already: judged by a model without touching a pixel, and given to other software."""
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +12,53 @@ from napari_pathlupi.catalogue import writers
 from napari_pathlupi.core.features import FeatureBag
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Evidence, Prediction
-from napari_pathlupi.errors import MismatchError, OutputError
+from napari_pathlupi.errors import FeaturesError, MismatchError, OutputError
 from napari_pathlupi.export._whole_file import whole_path
+from napari_pathlupi.interchange._names import encoder_named
 from napari_pathlupi.interchange._read import read_bag
 from napari_pathlupi.interchange._told import Stated, Writer
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.predict import provenance_of
 
 NO_SLIDE = "The slide was not there: outlines are in level-0 pixels of its file, not of the part that QuPath crops to."
 
 
-def features_of(path: str | Path, slide: Slide | None = None, stated: Stated | None = None) -> FeatureBag:
-    """Return the features in a file of whatever tool, checked against their slide if it is there: `read_bag`."""
-    if slide is None:
-        return read_bag(path, stated=stated)
-    return read_bag(path, slide.frame, stated, slide.fingerprint)
+def features_of(place: str | Path, slide: Slide | None = None, stated: Stated | None = None) -> FeatureBag:
+    """Return the features of one slide in a store of ours or a file of whatever tool, checked against the slide.
+
+    Parameters
+    ----------
+    place
+        File, folder or address.
+    slide
+        What the features were made from, if it is there.
+    stated
+        What a file does not say; of a store, which encoder is meant.
+
+    Raises
+    ------
+    FeaturesError
+        When a store holds no such features or several, and what `read_bag` raises.
+    """
+    if not is_store(place):
+        return read_bag(place, slide.frame, stated, slide.fingerprint) if slide else read_bag(place, stated=stated)
+    wanted = encoder_named(stated.encoder) if stated else ""
+    held = list(FeatureStore(place).stored())
+    found = [bag for bag in held if not slide or bag.slide.fingerprint == slide.fingerprint]
+    found = [bag for bag in found if not wanted or bag.encoder.name == wanted]
+    if len(found) != 1:
+        raise FeaturesError(
+            f"{place} holds {len(held)} sets of features, {len(found)} of them fit: name one slide with --slide, and "
+            f"its encoder with --encoder ({', '.join(sorted({bag.encoder.name for bag in found or held}))})."
+        )
+    return replace(found[0].load(), source=f"feature store ({Path(place).name})")
+
+
+def is_store(place: str | Path) -> bool:
+    """Return whether a folder or an address is a feature store of ours."""
+    return ("://" in str(place) or Path(place).is_dir()) and any(FeatureStore(place).stored())
 
 
 def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Prediction:
@@ -103,3 +136,32 @@ def save_bag(bag: FeatureBag, path: Path, name: str, slide_name: str = "") -> Pa
     with whole_path(path) as draft:
         writer.write(draft, bag, slide_name or path.stem)
     return path
+
+
+def save_store(place: str | Path, folder: Path, name: str, encoder: str = "") -> Iterator[Path]:
+    """Write every complete set of features of a store to a folder, a file for each, and yield the files.
+
+    Parameters
+    ----------
+    place, folder
+        The store, and where to write; a file is called after its slide, and its encoder where there are several.
+    name
+        Entry of the writers' catalogue.
+    encoder
+        Only what this encoder made; "" for all.
+
+    Raises
+    ------
+    FeaturesError, OutputError
+        When there is nothing to write, or a file is there already.
+    """
+    held = [bag for bag in FeatureStore(place).stored() if encoder_named(encoder) in ("", bag.encoder.name)]
+    if not held:
+        raise FeaturesError(f"{place} holds no features of {encoder}: `pathlupi embed` makes them.")
+    several = len({bag.encoder.name for bag in held}) > 1
+    suffix = writers[name].suffix
+    folder.mkdir(parents=True, exist_ok=True)
+    for bag in held:
+        stem = Path(bag.slide.name).stem
+        file = folder / (f"{stem}.{bag.encoder.name}{suffix}" if several else f"{stem}{suffix}")
+        yield save_bag(bag.load(), file, name, stem)
