@@ -18,6 +18,7 @@
     ├── OutputError                a result cannot be written
     ├── InUseError                 another process is writing it
     ├── MissingExtraError          an optional library is absent or broken
+    ├── WeightsError               the weights of a patch encoder cannot be used
     ├── InferenceError             the device or the network failed while running
     └── Cancelled                  stopped before there was anything to keep
 

@@ -6,7 +6,7 @@ from napari_pathlupi.catalogue import formats
 from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._choice import AS_STORED, Choice
 from napari_pathlupi.slides._slide import Format, Slide
-from napari_pathlupi.slides._url import SlideUrl
+from napari_pathlupi.slides._url import SlideUrl, path_of
 
 __all__ = ["Format", "Slide", "open_slide"]
 
@@ -36,8 +36,8 @@ def open_slide(
         When only an optional library that cannot be loaded could read it; the message says what to install.
     """
     choice, address = Choice(plane, scene, colour), SlideUrl.of(path)
-    place = address or Path(str(path))
-    fitting = _fitting_address(address) if address else _fitting(_must_be_there(Path(str(path))))
+    place = address or path_of(str(path))
+    fitting = _fitting_address(place) if isinstance(place, SlideUrl) else _fitting(_must_be_there(place))
     said, missing = list[str](), list[MissingExtraError]()
     for candidate in fitting:
         try:
@@ -61,7 +61,7 @@ def _refused(place: Path | SlideUrl, said: list[str], missing: list[MissingExtra
     words = "; ".join(dict.fromkeys([*said, *map(str, missing)])).rstrip(".")
     if is_folder:
         return SlideError(f"{place} is a folder, but no slide ({words}): give one slide file in it.")
-    return SlideError(f"cannot open {place.name}: {words}")
+    return SlideError(f"cannot open {place.name}: {words}. Check that it is a slide, and copy it again.")
 
 
 def _fitting(path: Path) -> list[Format]:

@@ -36,6 +36,11 @@ class Choice:
     def __post_init__(self) -> None:
         if self.colour not in COLOURS:
             raise SettingsError(f"colours {self.colour!r} are not known: {' or '.join(map(repr, COLOURS))} are.")
+        for name in ("plane", "scene"):
+            number = getattr(self, name)
+            if not hasattr(number, "__index__"):
+                raise SettingsError(f"{name} {number!r} cannot be: whole numbers from 0 on can.")
+            object.__setattr__(self, name, int(number))  # NumPy's own cannot be written to JSON
 
     def stated(self) -> dict[str, Any]:
         """Return what differs from the default, as JSON values."""

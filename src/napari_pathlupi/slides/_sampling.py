@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from napari_pathlupi.errors import SettingsError
 from napari_pathlupi.slides._memory import MEMORY
 from napari_pathlupi.slides._resample import Picture, resample_area
 
@@ -28,6 +29,11 @@ def sample(slide: "Slide", origin_px0: Pair, shape_px: tuple[int, int], scale: P
     quick
         Halve as often as fits, whatever that does to fine texture.
     """
+    if not all(0 < step < math.inf for step in scale):
+        raise SettingsError(
+            f"{slide.path.name} cannot be read in pixels of {scale[0]:g} × {scale[1]:g} of its own: give µm per pixel "
+            "above 0."
+        )
     level, ratios = level_for(slide, scale)
     halvings = max(0, math.floor(math.log2(min(ratios)) + 1e-4)) if quick else _halvings(slide, level, ratios)
     factor = slide.levels[level].downsample * 2**halvings

@@ -158,6 +158,13 @@ class Slide(ABC):
             Height and width of the answer.
         mpp
             µm per pixel of the answer; sampled exactly, never snapped to a stored level.
+
+        Raises
+        ------
+        SettingsError
+            When that is not above 0.
+        MppUnknownError
+            When the size of a pixel is not known.
         """
         return self.read_scaled(origin_px0, shape_px, (mpp / self.mpp.y, mpp / self.mpp.x))
 
@@ -194,7 +201,7 @@ class Slide(ABC):
 
     def thumbnail(self, max_side_px: int = 1024) -> Picture:
         """Return the whole slide, its longer side at most ``max_side_px``."""
-        scale = max(1.0, max(self.frame.shape_px0) / max_side_px)
+        scale = max(1.0, max(self.frame.shape_px0) / max(1, max_side_px))
         return self.overview(scale)
 
     def overview(self, scale: float) -> Picture:

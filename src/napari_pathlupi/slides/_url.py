@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 _SCHEME = re.compile(r"(^|::)([A-Za-z][A-Za-z0-9+.-]+):/+")
 
@@ -52,3 +54,10 @@ class SlideUrl:
 
     def __repr__(self) -> str:
         return f"SlideUrl({self.scheme}://…/{self.name})"
+
+
+def path_of(text: str) -> Path:
+    """Return the file that a text names: a path, relative to the working folder, or what file managers copy (file:///…)."""
+    if text.startswith("file:"):
+        return Path(url2pathname(urlsplit(text).path))
+    return Path(text).absolute() if text in ("", ".") else Path(text)

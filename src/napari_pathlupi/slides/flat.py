@@ -14,13 +14,18 @@ from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
+from napari_pathlupi.slides.openslide import over_white
 
 if TYPE_CHECKING:
     import dask.array as da
 
 
+PNG = b"\x89PNG\r\n\x1a\n"
+"""PNG 5.2: how every file begins."""
 MOST_PX = 1 << 28
 """Pixels of the largest picture that is held in memory: 800 MB (our choice)."""
+MOST_BYTES = 4 * MOST_PX
+"""No packed picture of so many pixels is longer, as RGB with transparency."""
 
 
 class PictureSlide(Slide):
@@ -63,6 +68,11 @@ def open_picture(path: Path, choice: Choice = DEFAULT) -> PictureSlide:
         than its one plane as stored.
     """
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SlideError(
+                f"{path.name} has {path.stat().st_size / 1e6:,.0f} MB, and at most {MOST_BYTES / 1e6:,.0f} are read at "
+                "once: save it as a tiled TIFF."
+            )
         data = path.read_bytes()
         is_png = path.suffix.lower() == ".png"
         height, width = _stated_size(data, is_png)
@@ -78,12 +88,15 @@ def open_picture(path: Path, choice: Choice = DEFAULT) -> PictureSlide:
         raise SlideError(f"{path.name} has {picture.dtype} pixels: 8-bit RGB is what can be read.")
     if picture.ndim == 2 or picture.shape[2] < 3:
         picture = np.repeat(picture.reshape(*picture.shape[:2], -1)[..., :1], 3, axis=2)
-    return PictureSlide(path, np.ascontiguousarray(picture[..., :3]), fingerprint_of(path)).choose(choice)
+    picture = over_white(picture) if picture.shape[2] == 4 else picture
+    return PictureSlide(path, np.ascontiguousarray(picture), fingerprint_of(path)).choose(choice)
 
 
 def _stated_size(data: bytes, is_png: bool) -> tuple[int, int]:
     if not is_png:
         return simplejpeg.decode_jpeg_header(data)[:2]  # type: ignore[no-any-return]
+    if not data.startswith(PNG):
+        raise ValueError("it is no PNG picture")
     if len(data) < 24:
         raise ValueError("it ends in its header")
     width, height = struct.unpack_from(">II", data, 16)  # PNG 11.2.2: IHDR comes first

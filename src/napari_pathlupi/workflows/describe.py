@@ -25,7 +25,11 @@ def lines_about(slide: Slide) -> Iterator[str]:
 
 def missing_words(count: int) -> str:
     """Return a sentence about stored tiles that cannot be read, or "" when there is none."""
-    return f"{count:,} stored tiles cannot be read and are shown white: copy the file again." if count else ""
+    return (
+        f"{count:,} stored tiles cannot be read (left out of predictions, white where converted): copy the file again."
+        if count
+        else ""
+    )
 
 
 def _choices(slide: Slide) -> Iterator[str]:
