@@ -7,6 +7,7 @@ from shapely import box
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.errors import MismatchError, MppUnknownError, NoTissueError, SettingsError, UnsuitableSlideError
 from napari_pathlupi.slides import Slide, open_slide
+from napari_pathlupi.workflows.predict import PredictConfig, predict
 from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
 
 
@@ -135,3 +136,14 @@ def test_tiles_go_outwards_from_a_point_or_by_stored_tile_and_are_the_same_tiles
 def test_settings_that_cannot_be_are_told(wrong) -> None:
     with pytest.raises(SettingsError):
         TileConfig(**wrong)
+
+
+def test_a_prediction_takes_the_same_settings_and_draws_each_tile_in_a_cell_of_its_own(
+    tissue_slide, small_bundle
+) -> None:
+    prediction = predict(tissue_slide, small_bundle, PredictConfig(overlap=0.5, compat="trident"))
+    assert prediction.grid.stride_px0 == (128, 128)
+    assert np.isfinite(prediction.grid.raster(prediction.attention, "").values).sum() == len(prediction.grid) > 12
+    assert prediction.provenance.settings["compat"] == "trident"
+    with pytest.raises(SettingsError, match="overlap by 1"):
+        PredictConfig(overlap=1.0)

@@ -73,6 +73,9 @@ def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
             count = "*"
         flag = f"--{field.name.replace('_', '-')}"
         words = f"{texts[field.name]} (default {default})".replace("%", "%%")
+        if kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=words)
+            continue
         parser.add_argument(flag, type=kind, nargs=count, default=default, help=words)
 
 

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.progress import CancelFlag, Steps, run
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import InferenceError, PathlupiError, SettingsError
+from napari_pathlupi.errors import InferenceError, PathlupiError
 from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.cohort_list import Entry
 from napari_pathlupi.workflows.cohort_summary import IN_USE, Row, Summary, row_of
 from napari_pathlupi.workflows.device import choose_device
-from napari_pathlupi.workflows.embed import EmbedConfig
 from napari_pathlupi.workflows.embed_store import Errand, Outcome, embed_into_store_steps
 from napari_pathlupi.workflows.engine import choose_engine, compare
 from napari_pathlupi.workflows.scale import open_at_scale
-from napari_pathlupi.workflows.tile import TileConfig, read_tissue_of, tile
+from napari_pathlupi.workflows.tile import TiledConfig, read_tissue_of, tile
 
 if TYPE_CHECKING:
     from napari_pathlupi.patch_encoders._encoder import Loaded
@@ -29,24 +28,16 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class CohortConfig(EmbedConfig):
+class CohortConfig(TiledConfig):
     """How the slides of a cohort are read and encoded.
 
     Parameters
     ----------
-    min_coverage
-        Share of a tile that must be tissue, 0 to 1.
     engine
         auto, torch or openvino: what runs the network on a CPU.
     """
 
-    min_coverage: float = 0.5
     engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        EmbedConfig.__post_init__(self)  # super() does not work in a dataclass with slots
-        if not 0 <= self.min_coverage <= 1:
-            raise SettingsError(f"{self.min_coverage:g} of a tile cannot be tissue: give a share between 0 and 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +138,7 @@ def _prepare(
     try:
         identity = loaded.identity
         mask = read_tissue_of(slide, Path(order.tissue)) if order.tissue else None
-        config = TileConfig(order.config.min_coverage)
-        grid = tile(slide, identity.tile_px, identity.mpp, config, mask=mask)
+        grid = tile(slide, identity.tile_px, identity.mpp, order.config.tiles, mask=mask)
         if loaded.engine != torch_one.engine:
             agreement = compare(torch_one, loaded, slide, grid)
             settings |= {"engine_agreement": asdict(agreement), "engine_words": str(agreement)}

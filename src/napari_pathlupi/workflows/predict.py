@@ -18,13 +18,13 @@ from napari_pathlupi.core.results import Evidence, Prediction, Provenance
 from napari_pathlupi.core.settings import as_dict
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import FOUND, TissueMask
-from napari_pathlupi.errors import Cancelled, SettingsError, SlideError
+from napari_pathlupi.errors import Cancelled, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.device import choose_device
 from napari_pathlupi.workflows.embed import load_encoder
-from napari_pathlupi.workflows.pipeline import EmbedConfig, Pipeline, SlideTiles
-from napari_pathlupi.workflows.tile import TileConfig, find_tissue_on, tile
+from napari_pathlupi.workflows.pipeline import Pipeline, SlideTiles
+from napari_pathlupi.workflows.tile import TiledConfig, find_tissue_on, tile
 
 if TYPE_CHECKING:
     from napari_pathlupi.workflows.model import SlideModel
@@ -35,21 +35,8 @@ COMPUTED_WITH = ("napari-pathlupi", "numpy", "torch", "tifffile", "simplejpeg")
 
 
 @dataclass(frozen=True, slots=True)
-class PredictConfig(EmbedConfig):
-    """How a slide is read for a prediction: as for embedding, and which tiles.
-
-    Parameters
-    ----------
-    min_coverage
-        Share of a tile that must be tissue, 0 to 1.
-    """
-
-    min_coverage: float = 0.5
-
-    def __post_init__(self) -> None:
-        EmbedConfig.__post_init__(self)  # super() does not work in a dataclass with slots
-        if not 0 <= self.min_coverage <= 1:
-            raise SettingsError(f"{self.min_coverage:g} of a tile cannot be tissue: give a share between 0 and 1.")
+class PredictConfig(TiledConfig):
+    """How a slide is read for a prediction: as for embedding, and which tiles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +94,7 @@ def plan(
     if not isinstance(bundle, TileClassifier):
         patch_encoders[encoder.name].must_make(encoder, f"the model {bundle.card.title!r}")
     tissue = tissue or find_tissue_on(slide)
-    grid = tile(slide, encoder.tile_px, encoder.mpp, TileConfig(config.min_coverage), regions, tissue)
+    grid = tile(slide, encoder.tile_px, encoder.mpp, config.tiles, regions, tissue)
     return Plan(tissue, grid, choose_device(config.device).words)
 
 

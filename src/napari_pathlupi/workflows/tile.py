@@ -14,6 +14,7 @@ from napari_pathlupi.errors import MismatchError, NoTissueError, SettingsError, 
 from napari_pathlupi.export._tissue import read_tissue
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.tissue.otsu import TissueConfig, find_tissue, is_dark
+from napari_pathlupi.workflows.pipeline import EmbedConfig
 
 OVERVIEW_MPP = 8.0
 """µm per pixel at which tissue is told from glass, whatever the size of the slide (our choice)."""
@@ -29,14 +30,8 @@ class TileConfig:
 
     Parameters
     ----------
-    min_coverage
-        Share of a tile that must be tissue, 0 to 1.
-    overlap
-        Share of a tile's side that neighbours have in common, from 0 to below 1.
-    snap
-        Whether tiles begin where the file's own do, where that leaves little between them, so that fewer are decoded.
-    compat
-        "trident" puts tiles where TRIDENT does, its rounded magnification included; "" where the exact scale does.
+    min_coverage, overlap, snap, compat
+        As of `TiledConfig`.
     order
         "rows" from left to right and down, or "stored": those in one stored tile one after another.
     tile_um
@@ -53,8 +48,8 @@ class TileConfig:
     def __post_init__(self) -> None:
         if not (0 <= self.min_coverage <= 1 and 0 <= self.overlap <= MOST_OVERLAP and self.tile_um >= 0):
             raise SettingsError(
-                f"tiles of {self.tile_um:g} µm with {self.min_coverage:g} of tissue and an overlap of {self.overlap:g} "
-                f"cannot be: give shares from 0 to 1 and to {MOST_OVERLAP:g}."
+                f"{self.min_coverage:g} of a tile cannot be tissue, or tiles overlap by {self.overlap:g}: give a share "
+                f"between 0 and 1, and one between 0 and {MOST_OVERLAP:g}."
             )
         if self.compat not in ("", "trident") or self.order not in ("rows", "stored"):
             raise SettingsError(f"compat is trident or nothing, order rows or stored: {self.compat!r}, {self.order!r}.")
@@ -75,6 +70,37 @@ class TileConfig:
                 f"a tile of {tile_px} px needs µm per pixel or a side in µm, not {mpp} and {self.tile_um:g}."
             )
         return stated
+
+
+@dataclass(frozen=True, slots=True)
+class TiledConfig(EmbedConfig):
+    """How a slide is cut into tiles, and how they are encoded.
+
+    Parameters
+    ----------
+    min_coverage
+        Share of a tile that must be tissue, 0 to 1.
+    overlap
+        Share of a tile's side that neighbours have in common, 0 to 0.9.
+    snap
+        Begin tiles where the file's own begin, where that leaves little between them: fewer are decoded.
+    compat
+        "trident" puts tiles where TRIDENT does, its rounded magnification included.
+    """
+
+    min_coverage: float = 0.5
+    overlap: float = 0.0
+    snap: bool = False
+    compat: str = ""
+
+    def __post_init__(self) -> None:
+        EmbedConfig.__post_init__(self)  # super() does not work in a dataclass with slots
+        _ = self.tiles
+
+    @property
+    def tiles(self) -> TileConfig:
+        """How the slide is cut; SettingsError where that cannot be."""
+        return TileConfig(self.min_coverage, self.overlap, self.snap, self.compat)
 
 
 def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMask:
