@@ -186,3 +186,10 @@ def test_an_export_to_where_nothing_can_be_written_is_one_sentence(run: Run, tmp
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="choose another folder"):
         export(run, tmp_path / "file" / "folder")
+
+
+def test_a_prediction_begins_in_the_middle_of_what_is_in_view(session: Session) -> None:
+    order = session.begin(box(2000, 1800, 2400, 2000)).plan.order
+    assert order is not None
+    assert sorted(order) == list(range(len(PLAN.grid)))
+    assert order[0] == len(PLAN.grid) - 1

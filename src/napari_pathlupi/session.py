@@ -201,8 +201,8 @@ class Session:
             self.tissue = recalled
         self._set(problem=str(outcome) if isinstance(outcome, PathlupiError) else "")
 
-    def begin(self) -> Job:
-        """Return what to run for a prediction.
+    def begin(self, view: "BaseGeometry | None" = None) -> Job:
+        """Return what to run for a prediction, which reads outwards from the middle of what is in view.
 
         Raises
         ------
@@ -212,7 +212,8 @@ class Session:
         if self._check is None or self.plan is None or self.job is not None:
             raise RuntimeError("a prediction needs a plan and waits for the one before")
         words = f"{len(self._regions)} regions" if self._facts.extent is Extent.REGIONS else self._facts.extent.value
-        self.job = Job(self._check, words, self.plan, self._check.slide.frame)
+        order = None if view is None else self.plan.grid.outwards_from((view.centroid.y, view.centroid.x))
+        self.job = Job(self._check, words, replace(self.plan, order=order), self._check.slide.frame)
         self._first = None
         self._set(phase=Phase.RUNNING, progress=None, tiles_per_s=0.0, notice="")
         return self.job

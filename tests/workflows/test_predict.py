@@ -13,7 +13,7 @@ from napari_pathlupi.errors import Cancelled, MismatchError, SettingsError, Slid
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.slides._choice import Choice
 from napari_pathlupi.workflows import predict as predict_module
-from napari_pathlupi.workflows.predict import PredictConfig, plan, predict, predict_steps
+from napari_pathlupi.workflows.predict import PredictConfig, plan, planned_steps, predict, predict_steps
 from napari_pathlupi.workflows.save import save_prediction
 
 
@@ -50,6 +50,20 @@ def test_provisional_predictions_grow_into_the_last(tissue_slide, small_bundle, 
         if p.partial
     ]
     assert partials == [4, 8, 12]
+
+
+def test_reading_from_the_middle_of_the_view_outwards_changes_the_order_and_no_result(
+    tissue_slide, small_bundle
+) -> None:
+    config = PredictConfig(batch_size=4)
+    what = plan(tissue_slide, small_bundle, config)
+    outwards = replace(what, order=what.grid.outwards_from((1000.0, 1200.0)))
+    first, second = (run(planned_steps(tissue_slide, small_bundle, config, w)) for w in (what, outwards))
+    np.testing.assert_array_equal(first.attention, second.attention)
+    cancel = CancelFlag()
+    steps = planned_steps(tissue_slide, small_bundle, config, outwards, cancel)
+    partial = run(steps, lambda progress: cancel.set() if progress.done else None)
+    assert partial.read[-1] and not partial.read[0]
 
 
 def test_cancelling_keeps_what_was_read_and_says_partial(tissue_slide: Slide, small_bundle: Bundle) -> None:

@@ -129,7 +129,7 @@ class Panel(Sections):
         self._settings_changed()
         if self.session.plan is None or self.session.facts.phase is not Phase.IDLE:
             return
-        job = self.session.begin()
+        job = self.session.begin(self.canvas.view(self.slide) if self.slide else None)
         work = Work(job.steps, f"Predicting on {job.check.slide.path.name}")
         work.progressed.connect(self.session.progressed)
         work.ended.connect(self.session.ended)

@@ -51,11 +51,14 @@ class Plan:
         The tiles to be read.
     device
         What they will be encoded on, in words.
+    order
+        (N,) in which order the tiles are read; None as they stand in the grid. It changes no result.
     """
 
     tissue: TissueMask
     grid: TileGrid
     device: str
+    order: npt.NDArray[np.intp] | None = None
 
     @property
     def sentence(self) -> str:
@@ -176,10 +179,11 @@ class _Run:
         loaded = own.load(device.name) if own else load_encoder(card.patch_encoder.name, device)
         card.patch_encoder.identity.must_equal(loaded.identity, f"the model {card.title!r}")
         pipeline = Pipeline(loaded, device, self.config)
-        for batch in pipeline.batches([SlideTiles(self.slide, self.plan.grid)]):
+        order = np.arange(total) if self.plan.order is None else self.plan.order
+        for batch in pipeline.batches([SlideTiles(self.slide, self.plan.grid.take(order))]):
             if len(batch.indices):
-                self.features[batch.indices] = batch.features
-                self.seen[batch.indices] = True
+                self.features[order[batch.indices]] = batch.features
+                self.seen[order[batch.indices]] = True
             self.failed += batch.failed
             done = int(self.seen.sum()) + self.failed
             self.timing = pipeline.timing(total - done)

@@ -169,7 +169,6 @@ def tile(
     config: TileConfig | None = None,
     regions: Sequence[BaseGeometry] = (),
     mask: TissueMask | None = None,
-    near_px0: tuple[float, float] | None = None,
 ) -> TileGrid:
     """Return the tiles of a slide that hold enough tissue.
 
@@ -183,8 +182,6 @@ def tile(
         How the slide is cut, and the polygons to stay in, level-0 pixels; none means the whole slide.
     mask
         Where tissue is, when that is known already.
-    near_px0
-        A point (y, x), level-0 pixels, from which the tiles go outwards, whatever ``config.order`` says.
 
     Raises
     ------
@@ -201,7 +198,7 @@ def tile(
         grid = grid.within(regions, slide.frame.shape_px0, config.min_coverage)
     if not len(grid):
         raise _no_tile(grid, config, "in the chosen regions" if regions else "on this slide", mask)
-    return _ordered(slide, grid, config, near_px0)
+    return _ordered(slide, grid, config)
 
 
 def _no_tile(grid: TileGrid, config: TileConfig, where: str, mask: TissueMask) -> NoTissueError:
@@ -223,9 +220,7 @@ def _lattice(slide: Slide, tile_px: int, mpp: float, config: TileConfig) -> Latt
     return Lattice.even(shape, side, snapped_stride(stride, stored) if stored else stride)
 
 
-def _ordered(slide: Slide, grid: TileGrid, config: TileConfig, near_px0: tuple[float, float] | None) -> TileGrid:
-    if near_px0 is not None:
-        return grid.take(grid.outwards_from(near_px0))
+def _ordered(slide: Slide, grid: TileGrid, config: TileConfig) -> TileGrid:
     stored = slide.stored_tile_px0((grid.side_px0[0] / grid.tile_px, grid.side_px0[1] / grid.tile_px))
     return grid.take(grid.by_stored_tile(stored)) if config.order == "stored" and stored else grid
 
