@@ -39,6 +39,8 @@ class TissueConfig:
         Our choice.
     excluded
         What is no tissue, of pen, slide edge, bubble, blur, fold; the others count as tissue where they are found.
+    focus_windows
+        About how many windows of 128 µm are read to find blur, at most; 0 looks for none.
     """
 
     min_piece_um2: float = 40_000.0
@@ -46,6 +48,7 @@ class TissueConfig:
     smooth_um: float = 40.0
     threshold: tuple[float, float] = (0.025, 0.06)
     excluded: tuple[str, ...] = (_PEN, *NAMES[EDGE:])
+    focus_windows: int = 100
 
     def __post_init__(self) -> None:
         known = _PEN, *NAMES[EDGE:]
@@ -63,7 +66,7 @@ class TissueConfig:
 def find_tissue(
     overview: Picture, step_px0: tuple[float, float], mpp_overview: float, config: TissueConfig | None = None
 ) -> TissueMask:
-    """Return what lies where on a slide.
+    """Return what lies where on a slide; blur apart, which an overview does not show.
 
     Deterministic. Overviews are meant to be made at one scale (8 µm/px), whatever the size of the slide, so that the
     same tissue gets the same mask on a small slide and on a large one.

@@ -1,7 +1,9 @@
 """Where on a slide the model will look."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import isclose
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from shapely.geometry.base import BaseGeometry
 from napari_pathlupi.core.lattice import Lattice, snapped_stride, trident_lattice
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TissueMask
-from napari_pathlupi.errors import MismatchError, NoTissueError, SettingsError, UnsuitableSlideError
+from napari_pathlupi.errors import MismatchError, NoTissueError, SettingsError, SlideError, UnsuitableSlideError
 from napari_pathlupi.export._tissue import read_tissue
 from napari_pathlupi.slides import Slide
+from napari_pathlupi.tissue import focus
+from napari_pathlupi.tissue._density import Picture
 from napari_pathlupi.tissue.otsu import TissueConfig, find_tissue, is_dark
 from napari_pathlupi.workflows.pipeline import EmbedConfig
 
@@ -106,6 +110,9 @@ class TiledConfig(EmbedConfig):
 def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMask:
     """Return which parts of a slide are tissue.
 
+    Blur is looked for on slides from disk that are at least as fine as 1 µm per pixel, and nowhere else: an address
+    would be asked for many small pieces.
+
     Raises
     ------
     MppUnknownError
@@ -121,7 +128,18 @@ def find_tissue_on(slide: Slide, config: TissueConfig | None = None) -> TissueMa
         raise UnsuitableSlideError(
             f"{slide.path.name} looks like fluorescence (dark background): these models read brightfield H&E only."
         )
-    return _must_hold_tissue(find_tissue(overview, (scale, scale), OVERVIEW_MPP, config or TissueConfig()))
+    config = config or TissueConfig()
+    mask = find_tissue(overview, (scale, scale), OVERVIEW_MPP, config)
+    if config.focus_windows and isinstance(slide.path, Path) and slide.mpp.mean <= focus.MPP:
+        mask = focus.mark_blur(mask, OVERVIEW_MPP, partial(_focus_window, slide), config.focus_windows)
+    return _must_hold_tissue(mask)
+
+
+def _focus_window(slide: Slide, origin_px0: tuple[float, float]) -> Picture | None:
+    scale = focus.MPP / slide.mpp.mean
+    with suppress(SlideError):
+        return slide.read_scaled(origin_px0, (focus.WINDOW_PX, focus.WINDOW_PX), (scale, scale))
+    return None
 
 
 def read_tissue_of(slide: Slide, path: Path) -> TissueMask:
