@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -117,12 +116,3 @@ def _alive(other: dict[str, Any]) -> bool:
     except PermissionError:
         pass
     return True
-
-
-@contextlib.contextmanager
-def held(lock: Lock) -> Iterator[Lock]:
-    """Release a lock in the end, whatever happens."""
-    try:
-        yield lock
-    finally:
-        lock.release()
