@@ -12,18 +12,22 @@ import pytest
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.progress import Progress, run
 from napari_pathlupi.errors import MissingExtraError, SettingsError
-from napari_pathlupi.store import FeatureStore
+from napari_pathlupi.slides import open_slide
+from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows import cohort_cluster
 from napari_pathlupi.workflows.cohort import Order, embed_cohort_steps
 from napari_pathlupi.workflows.cohort_cluster import embed_on_cluster_steps
 from napari_pathlupi.workflows.cohort_list import Entry
+from napari_pathlupi.workflows.cohort_summary import Row
+from napari_pathlupi.workflows.tile import tile
 from quick_slides import write_quick_slide
 
 SLIDES = 20
+needs_distributed = pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra 'distributed'")
 IDENTITY = patch_encoders["stain-texture"].identity
 
 
-@pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra 'distributed'")
+@needs_distributed
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 def test_a_killed_worker_loses_nothing_and_each_slide_is_stored_once(tmp_path: Path, monkeypatch) -> None:
     from distributed import LocalCluster
@@ -58,7 +62,41 @@ def test_a_killed_worker_loses_nothing_and_each_slide_is_stored_once(tmp_path: P
         assert np.array_equal(ours, theirs)
 
 
-@pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra 'distributed'")
+@needs_distributed
+def test_a_slide_in_use_is_tried_again_and_a_gpu_is_asked_for_where_there_is_one(tmp_path: Path, monkeypatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(cohort_cluster, "LATER_S", 0.1)
+    path = write_quick_slide(tmp_path / "case.tif", 0, 1, 1)
+    order = Order("stain-texture", str(tmp_path / "store"))
+    with open_slide(path, mpp=0.5) as slide:
+        facts = SlideFacts("case.tif", slide.fingerprint, (0.5, 0.5), "stated by the user")
+        writer = FeatureStore(order.store).writer(facts, tile(slide, IDENTITY.tile_px, IDENTITY.mpp), IDENTITY)
+    tried: list[str] = []
+    row_of = cohort_cluster._Work._row_of
+
+    def let_go_after_the_second_try(work, future, entry: Entry) -> Row:
+        row = row_of(work, future, entry)
+        tried.append(row.outcome)
+        if len(tried) == 2:
+            writer.close()
+        return row
+
+    monkeypatch.setattr(cohort_cluster._Work, "_row_of", let_go_after_the_second_try)
+    asked: list[dict[str, float]] = []
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None, resources={"GPU": 1}) as cluster:
+        steps = embed_on_cluster_steps([Entry(str(path), 0.5)], order, cluster.scheduler_address)
+
+        def look(_: Progress) -> None:
+            asked.extend(task.resource_restrictions for task in cluster.scheduler.tasks.values())
+
+        (row,) = run(steps, look)
+    assert row.outcome == "done"
+    assert tried == ["in use", "in use", "done"]
+    assert {"GPU": 1} in asked
+
+
+@needs_distributed
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(cohort_cluster, "CONNECT_S", 0.3)
     steps = embed_on_cluster_steps([], Order("stain-texture", str(tmp_path / "s")), "tcp://127.0.0.1:9")

@@ -22,6 +22,7 @@ LATER_S = 2.0
 PATIENCE_S = STALE_S + 60
 """How long: a lock of another machine counts as dead only after a while."""
 CONNECT_S = 20
+LOOK_S = 0.1
 
 
 def embed_on_cluster_steps(
@@ -65,6 +66,7 @@ class _Work:
 
     def __init__(self, library: ModuleType, client: Any, entries: Sequence[Entry], order: Order) -> None:
         self._library, self._client, self._entries, self._order = library, client, entries, order
+        self._ended = library.as_completed(raise_errors=False)
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         self._needs = {GPU: 1} if any(GPU in worker.get("resources", {}) for worker in workers) else {}
         self._with: dict[Any, int] = {}
@@ -77,23 +79,21 @@ class _Work:
 
     def submit(self, indices: Sequence[int]) -> None:
         call = partial(self._client.submit, embed_entry, pure=False, retries=RETRIES, resources=self._needs)
-        self._with |= {call(self._entries[index], self._order): index for index in indices}
+        futures = {call(self._entries[index], self._order): index for index in indices}
+        self._with |= futures
+        self._ended.update(futures)
 
     def settled(self) -> list[tuple[int, Row]]:
-        """Rows of what has ended since; waits for one for half a second at most."""
+        """Rows of what has ended since, after a moment if nothing has."""
         now = time.monotonic()
         due = [index for index, when in self._later.items() if when <= now]
         self._later = {index: when for index, when in self._later.items() if index not in due}
         self.submit(due)
-        if not self._with:
-            time.sleep(0.1)
-            return []
-        try:
-            ended = self._library.wait(list(self._with), timeout=0.5, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
+        if not self._ended.has_ready():
+            time.sleep(LOOK_S)
             return []
         rows = []
-        for future in ended:
+        for future in self._ended.next_batch(block=False):
             index = self._with.pop(future)
             row = self._row_of(future, self._entries[index])
             if row.outcome == IN_USE and now - self._begun < PATIENCE_S:
