@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_pathlupi.core.geometry import Mpp
-from napari_pathlupi.core.lattice import MOST_GAP, Lattice, magnification, snapped_stride, trident_lattice
+from napari_pathlupi.core.lattice import MOST_GAP, Lattice, magnification, snapped, trident_lattice
 from napari_pathlupi.errors import SettingsError
 
 SHAPE = (3000, 5000)
@@ -18,10 +18,15 @@ def at(mpp: float) -> Mpp:
 
 @given(st.floats(20, 900), st.sampled_from([240.0, 256.0, 512.0, 1024.0]))
 def test_a_snapped_tile_lies_in_whole_stored_tiles_or_is_left_alone(side, stored):
-    stride = snapped_stride((side, side), (stored, stored))[0]
-    if stride != side:
-        assert stride % stored == 0
-        assert side - 1e-3 <= stride <= (1 + MOST_GAP) * side
+    places = snapped(SHAPE, (side, side), (stored, stored))
+    stride, starts = places.stride_px0[0], places.starts_px0[0]
+    if stride == side:
+        np.testing.assert_array_equal(starts, np.arange(len(starts)) * side)
+        return
+    assert stride % stored == 0
+    assert side - 1e-3 <= stride <= (1 + MOST_GAP) * side
+    margin = starts % stride
+    np.testing.assert_allclose(margin, stride - side - margin, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +34,7 @@ def test_a_snapped_tile_lies_in_whole_stored_tiles_or_is_left_alone(side, stored
     [(512.0, 256.0, 512), (506.93, 256.0, 512), (517.2, 256.0, 517.2), (512.0, 240.0, 512), (977.1, 256.0, 1024)],
 )
 def test_tiles_of_real_slides_snap_where_it_saves_decoding(side, stored, stride):
-    assert snapped_stride((side, side), (stored, stored)) == (stride, stride)
+    assert snapped(SHAPE, (side, side), (stored, stored)).stride_px0 == (stride, stride)
 
 
 def test_starts_are_multiples_of_the_stride_and_lie_on_the_slide():

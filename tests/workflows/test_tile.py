@@ -82,7 +82,8 @@ def test_snapped_tiles_keep_their_scale_and_fewer_stored_tiles_are_decoded(slide
     exact, snapped = (tile(slide, 256, 0.5, TileConfig(snap=snap)) for snap in (False, True))
     assert snapped.side_px0 == exact.side_px0
     assert snapped.stride_px0 == (512, 512)
-    assert (snapped.origins_px0 % 512 == 0).all()
+    np.testing.assert_allclose(snapped.origins_px0 % 512, (512 - snapped.side_px0[0]) / 2)
+    assert snapped.raster_origin_px0 == pytest.approx((0, 0), abs=1e-6)
     assert touched(snapped, 256) == 4 < touched(exact, 256)
 
 

@@ -1,7 +1,7 @@
 """Where tiles may begin: along each axis, the places of their upper or left edges."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,24 +48,30 @@ class Lattice:
         return cls(starts, stride_px0, side_px0, shape_px0)
 
 
-def snapped_stride(side_px0: tuple[float, float], stored_px0: tuple[float, float]) -> tuple[float, float]:
-    """Return a stride with which tiles begin where the file's own tiles do, so that fewer of those are decoded.
+def snapped(shape_px0: tuple[int, int], side_px0: tuple[float, float], stored_px0: tuple[float, float]) -> Lattice:
+    """Return a lattice whose tiles each lie in the middle of whole stored tiles, so that fewer of those are decoded.
 
-    It is the smallest multiple of the stored tile that a tile fits into, when that leaves at most `MOST_GAP` of the
-    side between tiles; otherwise the side itself, tiles edge to edge: then there is nothing to gain. The tiles
-    themselves keep their exact size.
+    The stride is the smallest multiple of the stored tile that a tile fits into, when that leaves at most `MOST_GAP` of
+    the side between tiles; otherwise there is nothing to gain, and tiles lie edge to edge. Tiles keep their exact size.
+    In the middle, because resampling looks a pixel beyond a tile's edge.
 
     Parameters
     ----------
+    shape_px0
+        Height and width of the slide.
     side_px0
-        Height and width of a tile, level-0 pixels.
+        Height and width of a tile.
     stored_px0
         Height and width of a stored tile of the level that is read, level-0 pixels.
     """
-    fitting = [math.ceil(side / stored - 1e-6) * stored for side, stored in zip(side_px0, stored_px0, strict=True)]
-    if all(whole <= (1 + MOST_GAP) * side for whole, side in zip(fitting, side_px0, strict=True)):
-        return fitting[0], fitting[1]
-    return side_px0
+    rows, columns = (
+        math.ceil(side / stored - 1e-6) * stored for side, stored in zip(side_px0, stored_px0, strict=True)
+    )
+    if rows > (1 + MOST_GAP) * side_px0[0] or columns > (1 + MOST_GAP) * side_px0[1]:
+        return Lattice.even(shape_px0, side_px0, side_px0)
+    even = Lattice.even(shape_px0, side_px0, (rows, columns))
+    down, right = ((stride - side) / 2 for stride, side in zip(even.stride_px0, side_px0, strict=True))
+    return replace(even, starts_px0=(even.starts_px0[0] + down, even.starts_px0[1] + right))
 
 
 def magnification(mpp: float) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shapely.geometry.base import BaseGeometry
 
-from napari_pathlupi.core.lattice import Lattice, snapped_stride, trident_lattice
+from napari_pathlupi.core.lattice import Lattice, snapped, trident_lattice
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TissueMask
 from napari_pathlupi.errors import MismatchError, NoTissueError, SettingsError, SlideError, UnsuitableSlideError
@@ -57,8 +57,10 @@ class TileConfig:
             )
         if self.compat not in ("", "trident") or self.order not in ("rows", "stored"):
             raise SettingsError(f"compat is trident or nothing, order rows or stored: {self.compat!r}, {self.order!r}.")
-        if self.compat and self.snap:
-            raise SettingsError("TRIDENT does not begin its tiles where the file's do: choose compat or snap.")
+        if self.snap and (self.compat or self.overlap):
+            raise SettingsError(
+                "tiles that lie on the file's own overlap as little as those: choose snap or the other."
+            )
 
     def mpp_of(self, tile_px: int, mpp: float | None) -> float:
         """Return µm per pixel of a tile that is stated in either way.
@@ -87,7 +89,7 @@ class TiledConfig(EmbedConfig):
     overlap
         Share of a tile's side that neighbours have in common, 0 to 0.9.
     snap
-        Begin tiles where the file's own begin, where that leaves little between them: fewer are decoded.
+        Lay each tile on whole stored tiles of the file, where that leaves little in between: fewer are decoded.
     compat
         "trident" puts tiles where TRIDENT does, its rounded magnification included.
     """
@@ -233,9 +235,10 @@ def _lattice(slide: Slide, tile_px: int, mpp: float, config: TileConfig) -> Latt
     if config.compat:
         return trident_lattice(shape, slide.mpp, tile_px, mpp, round(config.overlap * tile_px))
     side = tile_px * mpp / slide.mpp.y, tile_px * mpp / slide.mpp.x
-    stride = side[0] * (1 - config.overlap), side[1] * (1 - config.overlap)
     stored = slide.stored_tile_px0((side[0] / tile_px, side[1] / tile_px)) if config.snap else None
-    return Lattice.even(shape, side, snapped_stride(stride, stored) if stored else stride)
+    if stored:
+        return snapped(shape, side, stored)
+    return Lattice.even(shape, side, (side[0] * (1 - config.overlap), side[1] * (1 - config.overlap)))
 
 
 def _ordered(slide: Slide, grid: TileGrid, config: TileConfig) -> TileGrid:
