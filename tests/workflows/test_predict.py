@@ -8,7 +8,7 @@ import pytest
 from shapely import box
 
 from napari_pathlupi.bundle import Bundle
-from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.core.progress import CancelFlag, Progress, run
 from napari_pathlupi.errors import Cancelled, MismatchError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.slides._choice import Choice
@@ -40,6 +40,16 @@ def test_predicting_twice_gives_the_same(tissue_slide: Slide, small_bundle: Bund
     first, second = (predict(tissue_slide, small_bundle, PredictConfig(batch_size=b)) for b in (3, 8))
     assert np.allclose(first.attention, second.attention, atol=1e-6)
     assert np.allclose(first.answer.probabilities, second.answer.probabilities, atol=1e-5)
+
+
+def test_the_provenance_says_where_the_time_went(tissue_slide: Slide, small_bundle: Bundle) -> None:
+    told: list[Progress] = []
+    prediction = run(predict_steps(tissue_slide, small_bundle), told.append)
+    timing = prediction.provenance.timing
+    assert timing["tiles_per_s"] > 0
+    assert timing["device_s"] + timing["wait_s"] <= timing["elapsed_s"] + 0.01
+    assert told[-1].timing is not None
+    assert told[-1].timing.left_s == 0
 
 
 def test_provisional_predictions_grow_into_the_last(tissue_slide, small_bundle, monkeypatch) -> None:
