@@ -98,6 +98,15 @@ def test_a_table_states_scale_and_case_from_its_own_folder(slides: Path, tmp_pat
     table.unlink()
 
 
+def test_a_table_of_a_spreadsheet_and_of_trident_is_read(tmp_path: Path) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text("wsi,mpp\na.svs,0.25\n,0.5\n", encoding="utf-8-sig")
+    assert [(e.name, e.mpp, e.problem) for e in list_slides([str(table)])] == [
+        ("a.svs", 0.25, ""),
+        ("cohort.csv", 0.5, "line 3 names no slide"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [("file\na.svs\n", "no column 'slide'"), ("slide,mpp\na.svs,20x\n", "is no number"), ("", "CSV")]
 )

@@ -142,17 +142,18 @@ def _in_table(path: Path) -> Iterator[Entry]:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise TableError(f"{path} cannot be read as a table ({error}): give a CSV with a column 'slide'.") from error
     column = next((name for name in SLIDE_COLUMNS if name in table), None)
     if column is None:
         raise TableError(f"{path.name} has no column 'slide', only {', '.join(table.columns)}: rename the right one.")
     for number, row in enumerate(table.to_dict("records"), start=2):
-        place = row[column].strip()
-        if not SlideUrl.of(place):
-            place = str(path.parent / place)
-        yield Entry(place, _mpp(row.get("mpp", ""), path, number), row.get("case", ""))
+        place, mpp, case = row[column].strip(), _mpp(row.get("mpp", ""), path, number), row.get("case", "")
+        if not place:
+            yield Entry(str(path), mpp, case, f"line {number} names no slide")
+        else:
+            yield Entry(place if SlideUrl.of(place) else str(path.parent / place), mpp, case)
 
 
 def _mpp(stated: str, table: Path, line: int) -> float | None:
