@@ -21,8 +21,14 @@ def write(folder: Path, encoder: str) -> Path:
     return made.write_h5(folder / "case.h5", data, coords=at, features={"encoder": encoder})
 
 
+def open_and_settle(window: Any, slide: Path) -> None:
+    """Open a slide and wait for the look at its tissue: two threads that change Python's warnings trip each other."""
+    window.panel.open_slides([slide])
+    window.until(lambda: bool(window.panel.session.facts.plan or window.panel.session.facts.problem))
+
+
 def test_attached_features_become_a_run_with_its_map_in_a_moment(window: Any, addressed_slide, tmp_path) -> None:
-    window.panel.open_slides([addressed_slide])
+    open_and_settle(window, addressed_slide)
     before = time.perf_counter()
     window.panel.slide_row.features_chosen.emit(write(tmp_path, "stain-texture"))
     window.until(lambda: len(window.panel.session.runs) == 1)
@@ -45,7 +51,7 @@ def test_what_the_file_does_not_say_is_asked_and_nothing_is_assumed(
         return next(answers), True
 
     monkeypatch.setattr(QInputDialog, "getText", answer)
-    window.panel.open_slides([addressed_slide])
+    open_and_settle(window, addressed_slide)
     file = write(tmp_path, "None")
     window.panel.slide_row.features_chosen.emit(file)
     window.until(lambda: len(asked) == 1)
@@ -59,7 +65,7 @@ def test_what_does_not_fit_is_told_in_the_panel(window: Any, addressed_slide, tm
     file = write(tmp_path, "stain-texture")
     window.panel.slide_row.features_chosen.emit(file)
     assert "Open the slide" in window.panel.session.facts.notice
-    window.panel.open_slides([addressed_slide])
+    open_and_settle(window, addressed_slide)
     file.write_bytes(file.read_bytes()[:900])
     window.panel.slide_row.features_chosen.emit(file)
     window.until(lambda: "case.h5" in window.panel.session.facts.notice)

@@ -40,7 +40,7 @@ class SlideRow(QWidget):
             "Slide file…": self._ask_for_files,
             "Slide folder… (OME-Zarr, DICOM)": self._ask_for_folder,
             "Attach features…": self._ask_for_features,
-            "Attach features… (LazySlide)": partial(self._ask_for_features, folder=True),
+            "Attach features folder… (LazySlide, ours)": partial(self._ask_for_features, folder=True),
         }
         self.opener = menu_button("Open", entries, "Open slides lazily, whatever their size")
         column(
