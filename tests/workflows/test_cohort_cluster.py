@@ -16,7 +16,7 @@ from napari_pathlupi.slides import open_slide
 from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows import cohort_cluster
 from napari_pathlupi.workflows.cohort import Order, embed_cohort_steps
-from napari_pathlupi.workflows.cohort_cluster import embed_on_cluster_steps
+from napari_pathlupi.workflows.cohort_cluster import embed_on_cluster_steps, for_workers
 from napari_pathlupi.workflows.cohort_list import Entry
 from napari_pathlupi.workflows.cohort_summary import Row
 from napari_pathlupi.workflows.tile import tile
@@ -102,6 +102,14 @@ def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path, monkeypatch) -
     steps = embed_on_cluster_steps([], Order("stain-texture", str(tmp_path / "s")), "tcp://127.0.0.1:9")
     with pytest.raises(SettingsError, match="no scheduler answers at"):
         run(steps)
+
+
+def test_workers_get_whole_paths_and_addresses_to_the_letter(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    order = Order("stain-texture", "s3://bucket/store", weights="w.safetensors")
+    entries, sent = for_workers([Entry("a.svs"), Entry("https://host/b.svs?token=1")], order)
+    assert [entry.place for entry in entries] == [str(tmp_path / "a.svs"), "https://host/b.svs?token=1"]
+    assert (sent.store, sent.weights, sent.tissue) == ("s3://bucket/store", str(tmp_path / "w.safetensors"), "")
 
 
 def test_a_missing_library_is_one_sentence(tmp_path: Path, monkeypatch) -> None:

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
 from napari_pathlupi.errors import MissingExtraError, SettingsError
+from napari_pathlupi.slides._url import SlideUrl
 from napari_pathlupi.store._lock import STALE_S
 from napari_pathlupi.workflows.cohort import Order, embed_entry
 from napari_pathlupi.workflows.cohort_list import Entry
@@ -47,6 +50,7 @@ def embed_on_cluster_steps(
         When no scheduler answers there, or it has no worker.
     """
     library, total = _distributed(), len(entries)
+    entries, order = for_workers(entries, order)
     with Summary(entries, order.store) as summary, _client(library, address) as client:
         work = _Work(library, client, entries, order)
         work.submit(summary.open)
@@ -59,6 +63,16 @@ def embed_on_cluster_steps(
         finally:
             work.give_up()
     return summary.rows
+
+
+def for_workers(entries: Sequence[Entry], order: Order) -> tuple[list[Entry], Order]:
+    """Return the same with whole paths: workers may have been started in another folder."""
+    sent = replace(order, store=_whole(order.store), weights=_whole(order.weights), tissue=_whole(order.tissue))
+    return [replace(entry, place=_whole(entry.place)) for entry in entries], sent
+
+
+def _whole(place: str) -> str:
+    return place if not place or SlideUrl.of(place) else str(Path(place).absolute())
 
 
 class _Work:
