@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_pathlupi.errors import BundleError, InferenceError
-from napari_pathlupi.interchange.wsinfer import WsinferConfig, read_wsinfer
+from napari_pathlupi.interchange.wsinfer import WsinferConfig, is_wsinfer, read_wsinfer
 from wsinfer_models import CONFIG, write_wsinfer
 
 
@@ -71,6 +71,14 @@ def test_a_file_that_is_not_json_or_not_torchscript_is_told(tmp_path: Path) -> N
         read_wsinfer(folder).network("cpu")
     (folder / "config.json").write_text("{")
     with pytest.raises(BundleError, match="is not JSON"):
+        read_wsinfer(folder)
+
+
+def test_a_network_without_its_configuration_is_told(tmp_path: Path) -> None:
+    folder = write_wsinfer(tmp_path / "model")
+    (folder / "config.json").unlink()
+    assert is_wsinfer(folder)
+    with pytest.raises(BundleError, match=r"config\.json"):
         read_wsinfer(folder)
 
 

@@ -16,6 +16,7 @@ from napari_pathlupi.cli import main
 from napari_pathlupi.core.answers import TileShares
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.errors import BundleError
+from napari_pathlupi.export.csv import wsinfer_table
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.workflows.classify_tiles import load_model
 from napari_pathlupi.workflows.predict import PredictConfig, predict
@@ -100,6 +101,23 @@ def test_its_table_has_the_columns_of_wsinfer(striped: Path, two_classes: Path, 
     assert set(features[0]["properties"]["measurements"]) == {"prob_Other", "prob_Tumor"}
     assert tifffile.imread(tmp_path / "striped.ome.tif").shape[0] == 2
     assert "robability of" in (tmp_path / "striped.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["breast-tumor-resnet34.tcga-brca", "prostate-tumor-resnet34.tcga-prad", "pancancer-lymphocytes-inceptionv4.tcga"],
+)
+def test_the_columns_are_those_of_real_results_of_wsinfer(
+    name: str, striped: Path, tmp_path: Path, shared_data
+) -> None:
+    theirs = pd.read_csv(shared_data / f"wsinfer/{name}.csv")
+    classes = [column.removeprefix("prob_") for column in theirs if column.startswith("prob_")]
+    slopes = [float(i) for i in range(len(classes))]
+    folder = write_wsinfer(tmp_path / name, slopes, num_classes=len(classes), class_names=classes)
+    ours = wsinfer_table(predicted(striped, folder))
+    assert list(ours.columns) == list(theirs.columns)
+    kinds = [table.dtypes.map(lambda kind: kind.kind).tolist() for table in (ours, theirs)]
+    assert kinds[0] == kinds[1]
 
 
 def test_each_map_is_a_layer_and_only_the_first_is_shown(striped: Path, two_classes: Path) -> None:

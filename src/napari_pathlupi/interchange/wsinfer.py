@@ -156,8 +156,8 @@ class WsinferModel:
 
 
 def is_wsinfer(folder: Path) -> bool:
-    """Whether a folder holds what a model of WSInfer does."""
-    return (folder / CONFIG).is_file() and (folder / NETWORK).is_file()
+    """Whether a folder holds the network of a model of WSInfer."""
+    return (folder / NETWORK).is_file()
 
 
 def read_wsinfer(folder: Path) -> WsinferModel:
@@ -174,7 +174,7 @@ def read_wsinfer(folder: Path) -> WsinferModel:
             weights = hashlib.file_digest(file, "sha256").digest()
         config = WsinferConfig.model_validate(json.loads(text))
     except OSError as error:
-        raise BundleError(f"cannot read the model in {folder}: {error.strerror or error}.") from error
+        raise BundleError(f"cannot read {error.filename} ({error.strerror}): copy the model again.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "whole"
