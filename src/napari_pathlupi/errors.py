@@ -5,6 +5,7 @@
     PathlupiError                  catch this to catch all of them
     ├── SlideError                 a slide cannot be opened or read
     │   ├── UnknownFormatError     no reader knows this file
+    │   ├── DamagedTileError       one stored tile cannot be decoded, the others can
     │   ├── MppUnknownError        the file does not say how large a pixel is
     │   └── UnsuitableSlideError   readable, but nothing these models can judge
     │       └── NoTissueError      nothing on it but glass, pen or shadow
@@ -43,6 +44,10 @@ class SlideError(PathlupiError):
 
 class UnknownFormatError(SlideError):
     """No reader knows this file."""
+
+
+class DamagedTileError(SlideError):
+    """One stored tile lies outside the file or cannot be decoded; all others can be read."""
 
 
 class MppUnknownError(SlideError):

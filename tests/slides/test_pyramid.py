@@ -10,6 +10,7 @@ import pytest
 
 from addressed import address_of, addresses, write_pyramid
 from napari_pathlupi import open_slide
+from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides import Slide, _pyramid
 
 SHAPE = 1000, 1500
@@ -108,3 +109,19 @@ def test_what_cannot_be_read_is_told_by_whoever_paints(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(Exception, match=r"gone.svs can no longer be read"):
         np.asarray(octave[0:900, 0:900])
+
+
+def test_a_view_that_cannot_be_read_now_is_hatched_and_told_in_a_warning(addressed_slide: Path, tmp_path: Path) -> None:
+    path = tmp_path / addressed_slide.name
+    path.write_bytes(addressed_slide.read_bytes())
+    with open_slide(path) as slide:
+        octave = slide.pyramid()[0]
+        part, aside = octave[300:400, 64:500], path.rename(tmp_path / "unplugged")
+        with pytest.warns(UserWarning, match=f"{path.name} can no longer be read .* hatched"):
+            hatched = np.asarray(part)
+        with pytest.raises(SlideError):
+            part.compute(scheduler="sync")
+        aside.rename(path)
+        assert np.array_equal(np.asarray(part), slide.read_level(0, (300, 64), (100, 436)))
+    assert hatched.shape == (100, 436, 3)
+    assert len(np.unique(hatched)) == 2

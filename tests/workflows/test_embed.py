@@ -5,7 +5,7 @@ import pytest
 
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.progress import CancelFlag, run
-from napari_pathlupi.errors import Cancelled, InferenceError, NotFoundError, SettingsError, SlideError
+from napari_pathlupi.errors import Cancelled, DamagedTileError, InferenceError, NotFoundError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.workflows.device import choose_device
 from napari_pathlupi.workflows.embed import EmbedConfig, embed, embed_steps
@@ -51,7 +51,7 @@ def test_a_tile_that_cannot_be_decoded_is_never_skipped_silently(tissue_slide: S
 
     def fails_once(origin, shape, scale):
         if origin == grid.region(4).origin_px0:
-            raise SlideError("tile (1, 5) cannot be decoded")
+            raise DamagedTileError("tile (1, 5) cannot be decoded")
         return read(origin, shape, scale)
 
     monkeypatch.setattr(tissue_slide, "read_scaled", fails_once)

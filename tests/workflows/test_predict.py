@@ -9,7 +9,7 @@ from shapely import box
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.core.progress import CancelFlag, Progress, run
-from napari_pathlupi.errors import Cancelled, MismatchError, SettingsError, SlideError
+from napari_pathlupi.errors import Cancelled, DamagedTileError, MismatchError, SettingsError, SlideError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.slides._choice import Choice
 from napari_pathlupi.workflows import predict as predict_module
@@ -104,15 +104,23 @@ def test_a_region_is_all_that_is_read(tissue_slide: Slide, small_bundle: Bundle)
     assert prediction.grid.cells.tolist() == [[1, 1], [1, 2]]
 
 
-def fail_in(monkeypatch, slide: Slide, where) -> None:
+def fail_in(monkeypatch, slide: Slide, where, error: type[SlideError] = DamagedTileError) -> None:
     read = slide.read_scaled
 
     def read_or_fail(origin, shape, scale):
         if where(origin):
-            raise SlideError("cannot be decoded")
+            raise error("check the drive")
         return read(origin, shape, scale)
 
     monkeypatch.setattr(slide, "read_scaled", read_or_fail)
+
+
+def test_a_slide_that_is_lost_on_the_way_is_no_answer_from_what_was_read(
+    tissue_slide: Slide, small_bundle: Bundle, monkeypatch
+) -> None:
+    fail_in(monkeypatch, tissue_slide, lambda origin: origin[0] > 256, SlideError)
+    with pytest.raises(SlideError, match="check the drive"):
+        predict(tissue_slide, small_bundle)
 
 
 def test_one_broken_tile_is_left_out_and_told(tissue_slide: Slide, small_bundle: Bundle, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
-from napari_pathlupi.errors import SlideError
+from napari_pathlupi.errors import DamagedTileError, SlideError
 from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._hatch import StandIn, hatch, white
@@ -155,7 +155,7 @@ class TiledSlide(Slide):
         except self._faults as error:
             self._missing.add((level, row, column))
             if self._stand_in is None:
-                raise SlideError(
+                raise DamagedTileError(
                     f"{self.path.name}: tile ({row}, {column}) of level {level} cannot be decoded "
                     f"({words_of(error)}): the slide is damaged, copy it again."
                 ) from error

@@ -6,6 +6,7 @@ napari does to paint, is read at once, by a few threads, past the graph.
 """
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides._fork import forget_in_a_child
+from napari_pathlupi.slides._hatch import hatch
 from napari_pathlupi.slides._memory import MEMORY
 
 if TYPE_CHECKING:
@@ -142,9 +145,18 @@ def _octave_type() -> type["da.Array"]:
             view, chunk = self.source
             if self.name != view.name:
                 return np.asarray(super().__array__(), dtype=dtype)
-            return np.asarray(view.read_by_several(chunk), dtype=dtype)
+            return np.asarray(_painted(view, chunk), dtype=dtype)
 
     return LazyOctave
+
+
+def _painted(view: OctaveView, chunk: int) -> Picture:
+    """The pixels, or a hatch and a warning while they cannot be had: an error in the midst of painting is nobody's."""
+    try:
+        return view.read_by_several(chunk)
+    except SlideError as error:
+        warnings.warn(f"{error} Until then it is hatched in the view.", stacklevel=2)
+        return hatch((view.rows[0], view.columns[0]), view.shape[:2], 0)
 
 
 def _lazy(view: OctaveView, chunk: int) -> "da.Array":

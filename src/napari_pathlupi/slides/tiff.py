@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import tifffile
 
 from napari_pathlupi.core.geometry import Level, SlideFrame, downsample_of
-from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.errors import DamagedTileError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import halved_in_bands
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._choice import DEFAULT, Choice
@@ -32,10 +32,6 @@ from napari_pathlupi.slides._url import SlideUrl
 
 if TYPE_CHECKING:
     import dask.array as da
-
-
-class _DamagedTile(SlideError):
-    """A stored tile lies outside the file or cannot be decoded."""
 
 
 class TiffSlide(Slide):
@@ -92,7 +88,7 @@ class TiffSlide(Slide):
         for cell in typical_tiles(self._pages[level].counts):
             try:
                 yield self._tile(level, *cell, 0), self._tile(level, *cell, halvings)
-            except _DamagedTile:  # told where it is asked for
+            except DamagedTileError:  # told where it is asked for
                 continue
 
     def _assemble(self, level: int, origin: tuple[int, int], shape: tuple[int, int], halvings: int) -> Picture:
@@ -116,7 +112,7 @@ class TiffSlide(Slide):
     def _shown(self, level: int, row: int, column: int, halvings: int, keep: bool) -> Picture:
         try:
             return self._tile(level, row, column, halvings, keep)
-        except _DamagedTile:
+        except DamagedTileError:
             if self._stand_in is None:
                 raise
             tile_px = self._pages[level].tile_px
@@ -153,8 +149,8 @@ class TiffSlide(Slide):
             page.counts[row, column] = MISSING
             raise self._damaged(level, row, column, str(error)) from error
 
-    def _damaged(self, level: int, row: int, column: int, words: str) -> _DamagedTile:
-        return _DamagedTile(
+    def _damaged(self, level: int, row: int, column: int, words: str) -> DamagedTileError:
+        return DamagedTileError(
             f"{self.path.name}: tile ({row}, {column}) of level {level} cannot be decoded "
             f"({words.splitlines()[0] if words else 'damaged'}): the file is damaged, copy it again."
         )

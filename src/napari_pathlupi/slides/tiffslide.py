@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Region, SlideFrame, downsample_of
-from napari_pathlupi.errors import SlideError, UnknownFormatError
+from napari_pathlupi.errors import DamagedTileError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._foreign import HandlePool, credible_mpp, must_be_held
@@ -83,7 +83,7 @@ class TiffSlideSlide(Slide):
                 with self._handles.borrowed() as handle:
                     stored = np.asarray(handle.level(level)[rows, columns])
             except TIFF_FAULTS as error:
-                raise SlideError(
+                raise DamagedTileError(
                     f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
                     "is damaged, copy it again."
                 ) from error

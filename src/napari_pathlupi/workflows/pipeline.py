@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.progress import Timing
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import InferenceError, SettingsError, SlideError
+from napari_pathlupi.errors import DamagedTileError, InferenceError, SettingsError
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.slides._clock import READING
 from napari_pathlupi.store import CHUNK_TILES
@@ -110,7 +110,7 @@ class SlideTiles:
         for place, (y, x) in enumerate(origins_px0.tolist()):
             try:
                 into[place] = slide.read_scaled((y, x), shape, self._scale)
-            except SlideError:  # counted by the caller and told to the user
+            except DamagedTileError:  # counted by the caller and told to the user
                 into[place] = WHITE
                 failed.append(place)
         return failed
