@@ -127,4 +127,4 @@ def test_green_ink_on_real_tissue_is_green(shared_data):
     picture = real(shared_data / "patches/thumbnails/tcga-green-pen.png", 3)
     shares = find_tissue(picture, (16.0, 16.0), MPP).shares()
     assert shares["green pen"] > 0.2
-    assert shares["black pen"] + shares["blue pen"] + shares["red pen"] < 0.02
+    assert shares["black pen"] + shares["blue pen"] + shares["red pen"] < 0.03

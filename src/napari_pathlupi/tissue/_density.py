@@ -40,6 +40,19 @@ class Densities:
     overview: Picture
     table: Plane
 
+    def thinned(self, times: int) -> "Densities":
+        """Return every so-many-th row and column."""
+        thin = slice(None, None, times), slice(None, None, times)
+        return Densities(
+            self.colour[thin],
+            self.grey[thin],
+            self.sure_ink[thin],
+            self.faint_ink[thin],
+            self.ink[thin],
+            self.overview[thin],
+            self.table,
+        )
+
     def channels(self, place: tuple[slice, ...]) -> Plane:
         """(3, …) density in red, green and blue."""
         picture = self.overview[place]

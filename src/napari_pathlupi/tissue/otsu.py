@@ -88,7 +88,7 @@ def find_tissue(
     pen = strokes(light, mpp) & ~edge
     colour = np.where(pen | edge, 0, light.colour)
     colour = ndimage.uniform_filter(colour, max(1, round(config.smooth_um / mpp)), mode="nearest")
-    tissue = (colour > np.clip(otsu_threshold(colour[~pen]), *config.threshold)) & ~pen & ~edge
+    tissue = (colour > np.clip(otsu_threshold(colour[::2, ::2][~pen[::2, ::2]]), *config.threshold)) & ~pen & ~edge
     tissue = drop_small(tissue, config.min_piece_um2 / mpp**2)
     dense, tissue = tissue, tissue | pale(colour, light, tissue, pen | edge, mpp) & ~(pen | edge)
     between = inked_pieces(tissue, pen, light)
