@@ -160,3 +160,14 @@ def test_regions_without_an_area_are_never_the_whole_slide(addressed_slide: Path
     arguments = ["predict", str(addressed_slide), "-o", str(tmp_path / "out"), "--regions", str(empty)]
     assert main(arguments) == 2
     assert "holds no area" in capsys.readouterr().err
+
+
+def test_one_slide_that_cannot_be_read_keeps_no_other_from_its_result(
+    shared_data: Path, tmp_path: Path, capsys
+) -> None:
+    good = str(shared_data / "wsi/CMU-1-Small-Region.svs")
+    assert main(["predict", "nowhere.svs", good, "-o", str(tmp_path)]) == 2
+    assert (tmp_path / "CMU-1-Small-Region.json").exists()
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("pathlupi: there is no file nowhere.svs")
+    assert said[-1] == "pathlupi: 1 of 2 slides have no result, as told above: nowhere.svs."

@@ -1,6 +1,7 @@
 """``pathlupi predict``."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from napari_pathlupi.commands._command import (
 from napari_pathlupi.commands._features import add_feature_options, predict_from_features
 from napari_pathlupi.core.progress import CancelFlag
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
-from napari_pathlupi.errors import SettingsError, TableError
+from napari_pathlupi.errors import SettingsError, SlideError, TableError
 from napari_pathlupi.workflows.predict import PredictConfig
 
 if TYPE_CHECKING:
@@ -65,11 +66,23 @@ def _predict_on_slides(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.classify_tiles import load_model
 
     bundle, config = load_model(chosen.model), settings(PredictConfig, chosen)
+    lost = []
     with interruptible() as cancel:
         for place in chosen.slides:
-            _predict_one(place, bundle, config, chosen, cancel)
+            try:
+                _predict_one(place, bundle, config, chosen, cancel)
+            except SlideError as error:  # the other slides are none the worse for it
+                if len(chosen.slides) == 1:
+                    raise
+                print(f"pathlupi: {error}", file=sys.stderr)
+                lost.append(place)
             if cancel:
                 break
+    if lost:
+        print(RESEARCH_USE_ONLY)
+        raise SlideError(
+            f"{len(lost)} of {len(chosen.slides)} slides have no result, as told above: {', '.join(lost)}."
+        )
 
 
 def _predict_one(

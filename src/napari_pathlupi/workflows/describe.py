@@ -19,7 +19,8 @@ def lines_about(slide: Slide) -> Iterator[str]:
     yield from _choices(slide)
     for index, level in enumerate(slide.levels):
         rows, columns = level.shape_px
-        yield f"  level {index}      {columns:,} × {rows:,} px, {level.downsample:.6g} times coarser"
+        coarser = f", {level.downsample:.6g} times coarser" if index else ""
+        yield f"  level {index}      {columns:,} × {rows:,} px{coarser}"
     yield f"  fingerprint  {slide.fingerprint}"
 
 
