@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a slide of 8,192 px, one round")
     parser.add_argument("--lazyslide", default=os.environ.get("PATHLUPI_LAZYSLIDE", ""), help="its Python")
     options = parser.parse_args()
-    side, few, rounds = (8192, 48, 1) if options.quick else (40_000, 192, 3)
+    side, few, rounds = (8192, 32, 1) if options.quick else (40_000, 192, 3)
     slide = simulated(side, 0.25)
     with tempfile.TemporaryDirectory() as folder:
         table = rows(slide, Path(folder), few, options.lazyslide)
