@@ -73,11 +73,11 @@ def mark_blur(mask: TissueMask, mpp_overview: float, read: Read, most: int) -> T
 def is_blurred(window: Picture) -> bool:
     """Return whether a picture at 1 µm/px has texture, but none that is fine."""
     density = np.log10(256 / (window.mean(axis=2, dtype=np.float32) + 1))
-    levels = [density, *(ndimage.gaussian_filter(density, width) for width in (1.0, 2.0, 8.0))]
-    inner = np.s_[6:-6, 6:-6]
-    fine, coarse = (
-        float((one - other)[inner].std()) for one, other in ((levels[0], levels[1]), (levels[2], levels[3]))
-    )
+    one_px = ndimage.gaussian_filter(density, 1.0)
+    two_px = ndimage.gaussian_filter(one_px, math.sqrt(2**2 - 1))[::4, ::4]
+    eight_px = ndimage.gaussian_filter(two_px, math.sqrt(8**2 - 2**2) / 4)
+    fine = float((density - one_px)[6:-6, 6:-6].std())
+    coarse = float((two_px - eight_px)[2:-2, 2:-2].std())
     return coarse > _TEXTURE and fine < SHARP * coarse
 
 
