@@ -193,3 +193,32 @@ def test_a_prediction_begins_in_the_middle_of_what_is_in_view(session: Session) 
     assert order is not None
     assert sorted(order) == list(range(len(PLAN.grid)))
     assert order[0] == len(PLAN.grid) - 1
+
+
+def test_tissue_that_was_found_is_not_looked_for_again_until_another_slide_is_chosen(session: Session) -> None:
+    session.choose_config(PredictConfig(min_coverage=0.25))
+    check = session.check()
+    assert check is not None and check.tissue is TISSUE
+    session.choose_slide(SLIDE)
+    check = session.check()
+    assert check is not None and check.tissue is None
+
+
+def test_tissue_that_a_person_painted_counts_before_what_was_found(session: Session) -> None:
+    painted = TISSUE.edited(np.zeros((4, 4), np.uint8))
+    session.choose_tissue(painted)
+    assert session.plan is None
+    check = session.check()
+    assert check is not None and check.tissue is painted
+    session.checked(check, replace(PLAN, tissue=painted))
+    session.choose_tissue(TISSUE.edited(np.zeros((4, 4), np.uint8)))
+    assert session.plan is not None and session.plan.sentence.endswith("tissue edited by hand")
+
+
+def test_tissue_painted_where_there_was_none_is_asked_for_again(session: Session) -> None:
+    none = TissueMask(np.zeros((4, 4), np.uint8), (600.0, 600.0))
+    check = session.check()
+    assert check is not None
+    session.checked(check, NoTissueError("No tissue was found (glass 100 %).", none))
+    session.choose_tissue(none.edited(np.ones((4, 4), np.uint8)))
+    assert not session.facts.problem and session.unchecked

@@ -50,7 +50,7 @@ class Check:
         from napari_pathlupi.workflows.edits import recall_tissue, remember_tissue
         from napari_pathlupi.workflows.predict import plan
 
-        if self.tissue is not None:
+        if self.tissue is not None and self.tissue.by_hand:
             remember_tissue(self.slide, self.tissue)
         tissue = self.tissue or recall_tissue(self.slide)
         return plan(self.slide, self.bundle, self.config, self.regions, tissue)
@@ -119,6 +119,7 @@ class Session:
         self._bundle: Bundle | None = None
         self._regions: tuple[BaseGeometry, ...] = ()
         self._config: PredictConfig | None = None
+        self._found: TissueMask | None = None  # so that it is looked for once
         self._check: Check | None = None
         self._first: tuple[float, int] | None = None  # when the first tiles were in, and how many
         self._facts = Facts()
@@ -131,8 +132,7 @@ class Session:
 
     def choose_slide(self, slide: "Slide | None", plain_image: str = "") -> None:
         """Work on that slide; `plain_image` names a large image that stands in for one."""
-        if slide is not self._slide:
-            self.tissue = None
+        self.tissue = self._found = None
         self._slide = slide
         mpp_known = slide is not None and slide.frame.mpp is not None
         self._renew(slide=slide.path.name if slide else "", plain_image=plain_image, mpp_known=mpp_known)
@@ -160,7 +160,7 @@ class Session:
 
         if self._slide is not None:
             forget_tissue(self._slide)
-        self.tissue = None
+        self.tissue = self._found = None
         self._renew()
 
     def choose_config(self, config: "PredictConfig") -> None:
@@ -188,7 +188,7 @@ class Session:
             return None
         if self._facts.extent is not Extent.WHOLE and not self._regions:
             return None
-        self._check = Check(self._slide, self._bundle, self._config, self._regions, self.tissue)
+        self._check = Check(self._slide, self._bundle, self._config, self._regions, self.tissue or self._found)
         return self._check
 
     def checked(self, check: Check, outcome: "Plan | PathlupiError") -> None:
@@ -196,9 +196,11 @@ class Session:
         if check is not self._check:
             return
         self.plan = None if isinstance(outcome, PathlupiError) else outcome
-        recalled: TissueMask | None = getattr(outcome, "tissue", None)
-        if recalled and recalled.by_hand:
-            self.tissue = recalled
+        tissue: TissueMask | None = getattr(outcome, "tissue", None)
+        if tissue and tissue.by_hand:
+            self.tissue = tissue
+        elif tissue:
+            self._found = tissue
         self._set(problem=str(outcome) if isinstance(outcome, PathlupiError) else "")
 
     def begin(self, view: "BaseGeometry | None" = None) -> Job:
