@@ -12,7 +12,7 @@ from napari_pathlupi.catalogue import patch_encoders, readers, writers
 from napari_pathlupi.core.features import FeatureBag
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
 from napari_pathlupi.errors import FeaturesError, MismatchError, SettingsError, UnstatedError
-from napari_pathlupi.interchange._names import encoder_named
+from napari_pathlupi.interchange._names import ELSEWHERE, encoder_named
 from napari_pathlupi.interchange._read import read_bag, reader_of
 from napari_pathlupi.interchange._told import Reader, Stated, Writer
 
@@ -249,11 +249,18 @@ def test_a_small_file_that_states_gigabytes_is_not_believed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"), [("uni_v1", "uni"), ("UNI", "uni"), ("h_optimus_0", "h-optimus-0"), ("conch_v15", "conch-v1-5")]
+    ("theirs", "ours"),
+    [
+        ("uni_v1", "uni"),
+        ("UNI", "uni"),
+        ("h_optimus_0", "h-optimus-0"),
+        ("conch_v1.5", "conch-v1-5"),
+        ("uni2", "uni2-h"),
+    ],
 )
 def test_names_of_other_tools_are_known(theirs, ours):
     assert encoder_named(theirs) == ours
-    assert ours in patch_encoders
+    assert {ours, *ELSEWHERE.values()} <= set(patch_encoders)
 
 
 def test_every_file_of_the_room_is_a_reader_a_writer_or_both():

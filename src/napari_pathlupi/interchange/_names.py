@@ -4,6 +4,15 @@ import re
 
 from napari_pathlupi.catalogue import patch_encoders
 
+ELSEWHERE = {
+    "conch": "conch-v1",
+    "conch1_5": "conch-v1-5",
+    "lunit-dino-s8": "lunit-vits8",
+    "midnight": "midnight-12k",
+    "uni2": "uni2-h",
+}
+"""Names of STAMP and LazySlide that are no spelling of ours or TRIDENT's."""
+
 
 def same_name(one: str, other: str) -> bool:
     """Return whether two names mean one encoder."""
@@ -19,7 +28,7 @@ def encoder_named(name: str) -> str:
     for known, entry in patch_encoders.items():
         if plain in {_plain(known), *map(_plain, entry.aliases)}:
             return known
-    return name
+    return next((ours for theirs, ours in ELSEWHERE.items() if plain == _plain(theirs)), name)
 
 
 def _plain(name: str) -> str:
