@@ -228,6 +228,16 @@ def _changed(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+def test_a_heap_of_words_that_would_never_end_is_told(tmp_path):
+    path = made.trident(tmp_path)
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + 16 : heap + 18], content[heap + 24 : heap + 32] = bytes(2), bytes(8)  # free space of no size
+    path.write_bytes(content)
+    with pytest.raises(FeaturesError, match="a heap of words is damaged"):
+        read_bag(path, FRAME)
+
+
 def test_a_store_without_its_tiles_and_a_file_of_another_kind_are_told(tmp_path):
     store = made.lazyslide(tmp_path)
     (store / "shapes/tiles/shapes.parquet").unlink()

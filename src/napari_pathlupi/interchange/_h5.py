@@ -1,5 +1,6 @@
 """HDF5 files of features: opened, looked at and read, each fault told in one sentence."""
 
+import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ FAULTS = (
 MOST_UNPACKED, ALWAYS_NUMBERS = 100, 10**7
 """Numbers that a stored byte may stand for, and how many are never too many (our choice)."""
 
+_HEAP = b"GCOL\x01\0\0\0"
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
@@ -38,6 +41,7 @@ def opened(path: Path) -> Iterator[Any]:
     import h5py
 
     try:
+        _must_have_sound_heaps(path)
         with h5py.File(path, "r") as file:
             yield file
     except FAULTS as error:
@@ -45,6 +49,23 @@ def opened(path: Path) -> Iterator[Any]:
         raise FeaturesError(
             f"{path.name} cannot be read as HDF5 ({words[0] if words else type(error).__name__}): copy it again."
         ) from error
+
+
+def _must_have_sound_heaps(path: Path) -> None:
+    """Walk the global heaps, where words are kept: over a damaged one libhdf5 loops for ever or ends the process.
+
+    Their layout is that of the HDF5 file format specification, version 3.0, section III.E.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(_HEAP)
+        while start >= 0:
+            end, place = start + int.from_bytes(data[start + 8 : start + 16], "little"), start + 16
+            while place + 16 <= end <= len(data):
+                number, size = (int.from_bytes(data[place + a : place + b], "little") for a, b in ((0, 2), (8, 16)))
+                place += 16 + -(-size // 8) * 8 if number else max(size, 1)
+            if not start + 16 < place <= end:
+                raise ValueError("a heap of words is damaged")
+            start = data.find(_HEAP, start + 8)
 
 
 def datasets(path: Path) -> Mapping[str, tuple[frozenset[str], tuple[int, ...]]]:

@@ -26,7 +26,7 @@ def _read(path: Path, stated: Stated) -> Told:
     else:
         with opened(path) as file:
             told = Told("CLAM", matrix(file, "features", path.name), places(file, "coords", path.name), "px")
-            told = replace(told, side_px0=_side(dict(file["coords"].attrs)))
+            told = replace(told, side_px0=_side(file["coords"].attrs))
     return _with_patches(told, Path(stated.coords)) if stated.coords else told
 
 
@@ -36,7 +36,7 @@ def _with_patches(told: Told, path: Path) -> Told:
             told,
             places=places(file, "coords", path.name),
             unit="px",
-            side_px0=_side(dict(file["coords"].attrs)) or told.side_px0,
+            side_px0=_side(file["coords"].attrs) or told.side_px0,
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from napari_pathlupi.interchange._told import Reader, Stated, Told
 from napari_pathlupi.interchange._torch import is_torch_file, tensor
 
 _CONFIG = "bags_config.json"
+_FAULTS = (zipfile.BadZipFile, zlib.error)
 
 
 def _index(path: Path) -> Path:
@@ -46,8 +48,10 @@ def _centres(path: Path) -> npt.NDArray[np.float64]:
         with np.load(path, allow_pickle=False) as arrays:
             found = arrays["arr_0"]
         return np.asarray(found, dtype=np.float64).reshape(len(found), 2)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise FeaturesError(f"{path.name} holds no centres of tiles ({error}): copy it again.") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, RuntimeError, *_FAULTS) as error:
+        raise FeaturesError(
+            f"{path.name} holds no centres of tiles ({type(error).__name__}): copy it again."
+        ) from error
 
 
 def _config(path: Path) -> Mapping[str, Any]:

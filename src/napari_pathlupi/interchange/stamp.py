@@ -28,7 +28,7 @@ def _is_of_whole_slides(path: Path) -> bool:
 
 def _read(path: Path, stated: Stated) -> Told:
     with opened(path) as file:
-        at = dict(file.attrs)
+        at = file.attrs  # read singly: libhdf5 may end the process over a damaged word, so none is read in vain
         if "coords" not in file:
             kind = text(at.get("feat_type")) or "slide"
             raise FeaturesError(f"{path.name} holds {kind} features of STAMP: give the features of its tiles.")

@@ -32,7 +32,7 @@ def _read(path: Path, stated: Stated) -> Told:
     if len(shape) == 1 and shape[0]:
         raise FeaturesError(f"{path.name} holds one vector for a whole slide: give the features of its tiles.")
     with opened(path) as file:
-        features, at = matrix(file, "features", path.name), dict(file["coords"].attrs)
+        features, at = matrix(file, "features", path.name), file["coords"].attrs
         encoder = text(file["features"].attrs.get("encoder"))
         own = _own(file, path.name)
         power = whole(at.get("level0_magnification"))
