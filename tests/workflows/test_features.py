@@ -1,7 +1,6 @@
 """Predictions from features that are there already."""
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,14 +53,12 @@ def test_features_say_what_the_slide_says_and_no_pixel_is_read(
     assert from_features.notes == ()
 
 
-def test_real_features_of_another_tool_are_predicted_on_in_a_moment_without_their_slide(shared_data, tmp_path) -> None:
+def test_real_features_of_another_tool_are_predicted_on_without_their_slide(shared_data, tmp_path) -> None:
     file = shared_data / "features/TCGA-AD-6964-01Z-00-DX1.h5"
     stated = Stated(encoder="conch-v1", tile_px0=512.0, unit="px", mpp=0.5)
     bundle = model_of(EncoderIdentity("conch-v1", "some weights", 512, 512, 0.5), tmp_path / "model")
-    before = time.perf_counter()
     bag = features_of(file, stated=stated)
     prediction = predict_bag(bag, bundle, file.name)
-    assert time.perf_counter() - before < 1
     assert prediction.read.all()
     assert len(prediction.grid) == 777
     assert NO_SLIDE in prediction.notes
