@@ -22,6 +22,7 @@ from napari_pathlupi.core.tissue import (
     BLUR,
     BUBBLE,
     EDGE,
+    FAT,
     FOLD,
     GREEN_PEN,
     NAMES,
@@ -67,6 +68,7 @@ _TISSUE_COLOURS: Mapping[int | None, str] = {  # ink in a light shade of its own
     BUBBLE: "#f0e442",
     BLUR: "#cc79a7",
     FOLD: "#e69f00",
+    FAT: "#d9f0a3",
 }
 
 

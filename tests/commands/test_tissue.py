@@ -63,4 +63,4 @@ def test_a_file_whose_areas_lie_off_the_slide_says_so(slide: Path, tmp_path: Pat
 def test_what_cannot_be_excluded_is_named(slide: Path, tmp_path: Path, capsys) -> None:
     command = ["tissue", str(slide), "--mpp", "0.5", "-o", str(tmp_path / "t.geojson"), "--excluded", "pan"]
     assert main(command) == 2
-    assert "name some of pen, slide edge, bubble, blur, fold" in capsys.readouterr().err
+    assert "name some of pen, slide edge, bubble, blur, fold, fat" in capsys.readouterr().err

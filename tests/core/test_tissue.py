@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from napari_pathlupi.core.outlines import filled
-from napari_pathlupi.core.tissue import BLUR, BY_HAND, FOLD, GLASS, NAMES, RED_PEN, TISSUE, TissueMask
+from napari_pathlupi.core.tissue import BLUR, BY_HAND, FAT, FOLD, GLASS, NAMES, RED_PEN, TISSUE, TissueMask
 
 rasters = array_shapes(min_dims=2, max_dims=2, max_side=9).flatmap(lambda shape: arrays(np.bool_, shape))
 steps = st.tuples(*[st.sampled_from([1.0, 16.0, 31.7])] * 2)
@@ -46,8 +46,8 @@ def test_pieces_are_numbered_in_reading_order(flags):
     assert len(first) == ndimage.label(flags, np.ones((3, 3)))[1]
 
 
-@pytest.mark.parametrize("between", [FOLD, BLUR])
-def test_what_only_a_fold_or_blur_divides_is_one_piece(between):
+@pytest.mark.parametrize("between", [FOLD, BLUR, FAT])
+def test_what_only_a_fold_blur_or_fat_divides_is_one_piece(between):
     classes = np.full((4, 5), TISSUE, np.uint8)
     classes[:, 2] = between
     pieces = TissueMask(classes, (1.0, 1.0)).pieces()

@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 
 from napari_pathlupi.core.outlines import filled, outlines
 
-GLASS, TISSUE, RED_PEN, GREEN_PEN, BLUE_PEN, BLACK_PEN, EDGE, BUBBLE, BLUR, FOLD = range(10)
+GLASS, TISSUE, RED_PEN, GREEN_PEN, BLUE_PEN, BLACK_PEN, EDGE, BUBBLE, BLUR, FOLD, FAT = range(11)
 NAMES = (
     "glass",
     "tissue",
@@ -22,6 +22,7 @@ NAMES = (
     "bubble",
     "blur",
     "fold",
+    "fat",
 )
 """What the numbers in a mask mean."""
 PENS = (RED_PEN, GREEN_PEN, BLUE_PEN, BLACK_PEN)
@@ -108,10 +109,10 @@ class TissueMask:
     def pieces(self) -> npt.NDArray[np.int32]:
         """(rows, columns) number of the piece of tissue that a cell belongs to, from 1 in reading order; 0 for none.
 
-        Cells that touch at a corner are one piece; so is what only a fold or a blurred part divides.
+        Cells that touch at a corner are one piece; so is what only a fold, a blurred part or fat divides.
         """
         tissue = self.tissue
-        joined = tissue | (self.classes == FOLD) | (self.classes == BLUR)
+        joined = tissue | np.isin(self.classes, (BLUR, FOLD, FAT))
         labels = np.where(tissue, ndimage.label(joined, np.ones((3, 3)))[0], 0)
         known = np.unique(labels)
         number = np.zeros(int(known[-1]) + 1, np.int32)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from napari_pathlupi.core.tissue import BUBBLE, EDGE, FOLD, GLASS, NAMES, PENS, TISSUE, TissueMask
+from napari_pathlupi.core.tissue import BUBBLE, EDGE, FAT, FOLD, GLASS, NAMES, PENS, TISSUE, TissueMask
 from napari_pathlupi.errors import SettingsError
 from napari_pathlupi.tissue._artefacts import bubbles, folds, slide_edge
 from napari_pathlupi.tissue._density import Picture, Plane, densities, drop_small
@@ -38,7 +38,8 @@ class TissueConfig:
         a slide of nothing but glass it falls into the noise, on one of nothing but tissue between nuclei and stroma.
         Our choice.
     excluded
-        What is no tissue, of pen, slide edge, bubble, blur, fold; the others count as tissue where they are found.
+        What is not tiled, of pen, slide edge, bubble, blur, fold, fat; the others count as tissue where they are
+        found. Fat is tissue, but tells most encoders nothing, and the demo model learned without. Our choice.
     focus_windows
         About how many windows of 128 µm are read to find blur, at most; 0 looks for none.
     """
@@ -90,11 +91,12 @@ def find_tissue(
     colour = ndimage.uniform_filter(colour, max(1, round(config.smooth_um / mpp)), mode="nearest")
     tissue = (colour > np.clip(otsu_threshold(colour[::2, ::2][~pen[::2, ::2]]), *config.threshold)) & ~pen & ~edge
     tissue = drop_small(tissue, config.min_piece_um2 / mpp**2)
-    dense, tissue = tissue, tissue | pale(colour, light, tissue, pen | edge, mpp) & ~(pen | edge)
+    faint, fat = pale(colour, light, tissue, pen | edge, mpp)
+    dense, tissue = tissue, tissue | faint & ~(pen | edge)
     between = inked_pieces(tissue, pen, light)
     pen, tissue = pen | between, tissue & ~between
     tissue |= ~pen & ~edge & ~drop_small(~tissue, config.min_hole_um2 / mpp**2)
-    classes = np.where(tissue, TISSUE, GLASS).astype(np.uint8)
+    classes = np.where(tissue, TISSUE, np.where(fat, FAT, GLASS)).astype(np.uint8)
     classes[folds(light, dense & ~pen, mpp)] = FOLD
     classes[bubbles(light, pen | edge, mpp)] = BUBBLE
     classes[edge] = EDGE
