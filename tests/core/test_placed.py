@@ -20,23 +20,22 @@ def placed(origins: np.ndarray, side: float) -> TileGrid:
     return placed_tiles(np.asarray(origins, np.float64), 256, side * 0.25 / 256, MPP)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
-    st.integers(2, 6),
-    st.integers(2, 9),
+    st.integers(4, 6),
+    st.integers(4, 9),
     st.floats(0.4, 1.4),
     st.tuples(st.floats(0, 3000), st.floats(0, 3000)),
     st.randoms(use_true_random=False),
 )
 def test_each_tile_of_one_lattice_has_a_cell_of_its_own_around_its_centre(rows, columns, share, at, random):
     origins = lattice(rows, columns, 512 * share, at)
-    kept = np.array([random.random() < 0.8 for _ in origins])
-    kept[:2] = True
+    kept = np.ones(len(origins), bool)
+    kept[random.sample(range(len(origins)), len(origins) // 8)] = False  # few enough that neighbours stay the rule
     grid = placed(origins[kept], 512)
     np.testing.assert_array_equal(grid.origins_px0, origins[kept])
     middles = grid.raster_origin_px0 + (grid.cells + 0.5) * grid.stride_px0
-    if len(np.unique(origins[kept, 0])) > 1:
-        assert (np.abs(middles - grid.origins_px0 - 256) <= np.array(grid.stride_px0) / 2 + 0.01).all()
+    assert (np.abs(middles - grid.origins_px0 - 256) <= np.array(grid.stride_px0) / 2 + 0.01).all()
     assert len(np.unique(grid.cells, axis=0)) == len(grid)
 
 
