@@ -15,6 +15,7 @@ from napari_pathlupi.cli import main
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.workflows.predict import PredictConfig
+from napari_pathlupi.workflows.scale import open_at_scale
 from stacks import PLANES, write_ome_scenes
 
 
@@ -98,18 +99,32 @@ def test_a_stated_scale_is_remembered_and_said_to_be(tmp_path: Path, capsys) -> 
     slide = write_pyramid(tmp_path / "bare.tif", [np.full((600, 600, 3), 243, np.uint8)])
     assert main(["info", str(slide)]) == 0
     assert "unknown: give it with --mpp" in capsys.readouterr().out
-    assert main(["info", str(slide), "--mpp", "0.2465"]) == 0
-    assert "0.2465 × 0.2465 µm/px (stated by the user)" in capsys.readouterr().out
+    assert main(["convert", str(slide), "-o", str(tmp_path / "made.tif"), "--mpp", "0.2465"]) == 0
+    assert "0.2465 × 0.2465 µm/px" in capsys.readouterr().out
     assert main(["info", str(slide)]) == 0
     assert "0.2465 × 0.2465 µm/px (stated by the user, remembered)" in capsys.readouterr().out
 
 
+def test_info_remembers_no_scale_and_can_forget_one(tmp_path: Path, capsys) -> None:
+    slide = write_pyramid(tmp_path / "bare.tif", [np.full((600, 600, 3), 243, np.uint8)])
+    assert main(["info", str(slide), "--mpp", "0.2465"]) == 0
+    assert "0.2465 × 0.2465 µm/px (stated by the user)" in capsys.readouterr().out
+    assert main(["info", str(slide), "--forget-mpp"]) == 0
+    assert "nothing was remembered for bare.tif" in capsys.readouterr().out
+    open_at_scale(slide, 0.5)
+    assert main(["info", str(slide), "--forget-mpp"]) == 0
+    assert "the 0.5 µm/px that you stated for bare.tif are forgotten" in capsys.readouterr().out
+    assert main(["info", str(slide)]) == 0
+    assert "unknown: give it with --mpp" in capsys.readouterr().out
+
+
 def test_the_scale_of_the_file_is_used_and_another_that_is_remembered_is_told(addressed_slide: Path, capsys) -> None:
-    assert main(["info", str(addressed_slide), "--mpp", "0.5"]) == 0
+    open_at_scale(addressed_slide, 0.5)
     assert main(["info", str(addressed_slide)]) == 0
     said = capsys.readouterr().out
     assert "0.25 × 0.25 µm/px (Aperio header)" in said
     assert "earlier you stated 0.5" in said
+    assert "pathlupi info SLIDE --forget-mpp" in said
 
 
 def test_convert_writes_a_pyramid_once_and_says_what_it_left_out(addressed_slide: Path, tmp_path: Path, capsys) -> None:

@@ -42,11 +42,13 @@ class Command:
     run: Callable[[argparse.Namespace], None]
 
 
-def add_slide_options(parser: argparse.ArgumentParser) -> None:
+def add_slide_options(
+    parser: argparse.ArgumentParser,
+    mpp_words: str = "µm per pixel, where the file does not say; remembered for the same content",
+) -> None:
     """Add the flags that say how a slide is opened."""
     from napari_pathlupi.slides._choice import AS_STORED, COLOURS
 
-    mpp_words = "µm per pixel, where the file does not say; remembered for the same content"
     parser.add_argument("--mpp", type=float, help=mpp_words)
     for name in ("plane", "scene"):
         parser.add_argument(f"--{name}", type=int, default=0, help="which, as `pathlupi info` numbers them (default 0)")

@@ -43,7 +43,28 @@ def remember_mpp(fingerprint: str, mpp: float) -> None:
     OutputError
         When nothing can be written to the settings folder.
     """
-    stated = _stated() | {fingerprint: float(mpp)}
+    _keep(_stated() | {fingerprint: float(mpp)})
+
+
+def forget_mpp(slide: Slide) -> str:
+    """Forget what was stated for a slide of this content, and return a sentence about it.
+
+    Raises
+    ------
+    SettingsError
+        When what is remembered cannot be read.
+    OutputError
+        When nothing can be written to the settings folder.
+    """
+    stated = _stated()
+    forgotten = stated.pop(slide.fingerprint, None)
+    if forgotten is None:
+        return f"nothing was remembered for {slide.path.name}."
+    _keep(stated)
+    return f"the {forgotten:.4g} µm/px that you stated for {slide.path.name} are forgotten."
+
+
+def _keep(stated: dict[str, float]) -> None:
     try:
         config_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -77,7 +98,7 @@ def recall_mpp(slide: Slide) -> str:
         return ""
     return (
         f"{slide.path.name} says {own.mean:.4g} µm/px ({own.source}), which is used; earlier you stated "
-        f"{remembered.mean:.4g}: state it again to use that."
+        f"{remembered.mean:.4g}: state it again to use that, or forget it with `pathlupi info SLIDE --forget-mpp`."
     )
 
 
