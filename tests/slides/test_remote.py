@@ -7,7 +7,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -124,6 +124,9 @@ def test_only_the_parts_that_are_needed_are_fetched(server: Server, tmp_path: Pa
 def test_a_path_made_of_an_address_gets_its_slash_back() -> None:
     assert str(SlideUrl.of(Path("https://host/a/b.svs"))) == "https://host/a/b.svs"
     assert str(SlideUrl.of(Path("zip://a.svs::s3://bucket/b.zip"))) == "zip://a.svs::s3://bucket/b.zip"
+    assert str(SlideUrl.of(PureWindowsPath("https://host/a/b.svs"))) == "https://host/a/b.svs"
+    assert str(SlideUrl.of(PureWindowsPath("zip://a.svs::s3://bucket/b.zip"))) == "zip://a.svs::s3://bucket/b.zip"
+    assert SlideUrl.of(PureWindowsPath("C:/slides/a.svs")) is None
     assert SlideUrl.of("C:/slides/a.svs") is SlideUrl.of("/slides/a.svs") is None
 
 
@@ -169,8 +172,9 @@ def test_what_is_absent_or_unknown_is_told(server: Server, tmp_path: Path) -> No
         open_slide(_address(server, "absent.svs"))
     with pytest.raises(SlideError, match=r"a\.mrxs cannot be read over https"):
         open_slide("https://host/a.mrxs")
-    with pytest.raises(SlideError, match=r"a\.svs cannot be read"):
-        open_slide("carrier-pigeon://host/a.svs")
+    for address in ("carrier-pigeon://host/a.svs", "zip://a.svs::carrier-pigeon://host/b.zip"):
+        with pytest.raises(SlideError, match=r"a\.svs cannot be read: carrier-pigeon:// is no kind of address"):
+            open_slide(address)
 
 
 def test_an_absent_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

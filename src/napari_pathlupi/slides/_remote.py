@@ -150,8 +150,15 @@ class _RemoteFile(io.RawIOBase):
 
 
 def _reach(address: SlideUrl) -> tuple[Any, str]:
+    from fsspec import available_protocols
     from fsspec.core import url_to_fs
 
+    for scheme in (part.split("://", 1)[0] for part in address.url.split("::") if "://" in part):
+        if scheme not in available_protocols():
+            raise SlideError(
+                f"{address.name} cannot be read: {scheme}:// is no kind of address that is known here; "
+                "https://, s3://, gs:// and zip:// are."
+            )
     options: dict[str, Any] = {}
     if address.scheme in ("http", "https"):
         import aiohttp

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-_SCHEME = re.compile(r"(^|::)([A-Za-z][A-Za-z0-9+.-]+):/+")
+_SCHEME = re.compile(r"(^|::)([A-Za-z][A-Za-z0-9+.-]+):[/\\]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,16 @@ class SlideUrl:
     url: str
 
     @classmethod
-    def of(cls, path: "str | Path | SlideUrl") -> Self | None:
+    def of(cls, path: "str | PurePath | SlideUrl") -> Self | None:
         """Return the address that a text states, or None when it states a file of this machine.
 
-        A `pathlib.Path` of an address has lost a slash, and gets it back.
+        A `pathlib.Path` of an address has lost a slash, and on Windows turned the others; it gets them back.
         """
         text = str(path)
         if not _SCHEME.match(text) or text.startswith("file:"):
             return None
+        if isinstance(path, PureWindowsPath):
+            text = text.replace("\\", "/")
         return cls(_SCHEME.sub(r"\1\2://", text))
 
     @property
