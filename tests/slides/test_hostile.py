@@ -14,8 +14,10 @@ from addressed import addresses, write_pyramid
 from mutations import handles_on, use
 from napari_pathlupi import open_slide
 from napari_pathlupi.errors import SlideError
+from napari_pathlupi.slides import _source
 from napari_pathlupi.slides import tiff as tiff_format
 from napari_pathlupi.slides._bands import BAND_PIXELS, halved_in_bands
+from napari_pathlupi.slides._slide import fingerprint_of
 from napari_pathlupi.slides.tiff import open_tiff
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tifffile and numpy, about nonsense
@@ -125,6 +127,25 @@ def test_a_file_that_was_only_touched_goes_on(tmp_path: Path) -> None:
     slide.read_level(0, (0, 0), (64, 64))
     os.utime(path, (1, 1))
     assert slide.read_level(0, (128, 128), (64, 64)).std() > 1
+
+
+def test_a_drive_that_tells_two_times_of_a_file_costs_one_more_look_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[Path]()
+
+    def counted(path: Path) -> str:
+        looks.append(path)
+        return fingerprint_of(path)
+
+    monkeypatch.setattr(_source, "fingerprint_of", counted)
+    path = _jpeg(tmp_path / "shared.svs")
+    of_open_files = os.fstat
+    monkeypatch.setattr(os, "fstat", lambda number: os.stat_result([*of_open_files(number)[:8], 1, 1]))
+    slide = open_slide(path)
+    for place in range(0, 256, 64):
+        slide.read_level(0, (place, place), (64, 64))
+    assert len(looks) == 2  # when it was opened, and when the times were first seen to differ
 
 
 def test_a_file_deleted_while_open_goes_on_until_it_is_closed(tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ class _Handle:
 class LocalSource(Source):
     """A file of this machine, known again by its size and its time.
 
+    Network drives may tell one time by the name and another by the open file, so every state that was once seen to
+    belong to this content is known.
+
     Parameters
     ----------
     path
@@ -72,8 +75,8 @@ class LocalSource(Source):
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
-        self._state = _state_of(path.stat())
-        self.size = self._state[0]
+        state = _state_of(path.stat())
+        self._known, self.size = {state}, state[0]
         self._handle: _Handle | None = None
         self._lock = threading.Lock()
 
@@ -88,8 +91,9 @@ class LocalSource(Source):
         try:
             handle = self._handle or self._open()
             data = self._read_at(handle.number, offset, count)
-            if _state_of(os.fstat(handle.number)) != self._state:
-                self._must_hold_the_same()
+            state = _state_of(os.fstat(handle.number))
+            if state not in self._known:
+                self._must_hold_the_same(state)
         except OSError as error:
             raise SlideError(f"{self.path} can no longer be read ({error.strerror}): check the drive.") from error
         if len(data) < count:
@@ -109,13 +113,12 @@ class LocalSource(Source):
             os.lseek(number, offset, os.SEEK_SET)
             return os.read(number, count)
 
-    def _must_hold_the_same(self) -> None:
+    def _must_hold_the_same(self, state: tuple[int, int]) -> None:
         """A file that was only touched goes on; one that was written to is another slide."""
-        state = _state_of(self.path.stat())
         self.close()
         if fingerprint_of(self.path) != self.fingerprint:
             raise SlideError(f"{self.name} was replaced while it was open: open it again.")
-        self._state = state
+        self._known.add(state)
 
     def close(self) -> None:
         with self._lock:
