@@ -1,6 +1,7 @@
 """What every slide format must do; a new file in the room is tested before its author writes a test."""
 
 import pickle
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,8 +15,10 @@ import pytest
 from addressed import addresses, write_pyramid
 from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.catalogue import formats
-from napari_pathlupi.errors import SlideError
+from napari_pathlupi.errors import DamagedTileError, SlideError
 from napari_pathlupi.slides._choice import Choice
+from napari_pathlupi.slides._hatch import hatch
+from napari_pathlupi.slides.flat import PictureSlide
 
 SHAPE = (700, 900)
 PICTURE = addresses(SHAPE)
@@ -173,3 +176,20 @@ def test_closing_twice_and_pickling_by_path(slide) -> None:
     assert again.fingerprint == slide.fingerprint
     again.close()
     again.close()
+
+
+def test_a_pickled_slide_shows_damage_as_the_slide_did(slide) -> None:
+    lenient = slide.lenient(hatch)
+    with pickle.loads(pickle.dumps(lenient)) as again:
+        assert again._stand_in is lenient._stand_in
+
+
+def test_a_slide_that_is_lost_is_told_at_once_and_never_as_damaged_tiles(slide) -> None:
+    if isinstance(slide, PictureSlide):
+        pytest.skip("it is held in memory")
+    slide.close()
+    (shutil.rmtree if slide.path.is_dir() else Path.unlink)(slide.path)
+    with pytest.raises(SlideError, match="can no longer be read") as caught:
+        slide.lenient().read_level(0, (0, 0), (600, 600))
+    assert not isinstance(caught.value, DamagedTileError)
+    assert slide.missing_tiles == 0

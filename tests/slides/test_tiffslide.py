@@ -1,14 +1,21 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+import tifffile
+
+from addressed import addresses, write_pyramid
 from napari_pathlupi.core.geometry import Region
+from napari_pathlupi.errors import DamagedTileError
 from napari_pathlupi.slides._foreign import HandlePool
-from napari_pathlupi.slides.tiffslide import TiffSlideSlide
+from napari_pathlupi.slides._hatch import white
+from napari_pathlupi.slides.tiffslide import TiffSlideSlide, open_with_tiffslide
 
 
 def handles_of(properties: dict) -> HandlePool:
     reader = SimpleNamespace(level_dimensions=[(1000, 900)])
-    return HandlePool(lambda: SimpleNamespace(reader=reader, properties=properties))
+    level = SimpleNamespace(chunks=(240, 240, 3))
+    return HandlePool(lambda: SimpleNamespace(reader=reader, properties=properties, level=lambda _: level))
 
 
 def test_the_declared_bounds_of_a_scan_reach_the_frame_so_that_qupath_regions_line_up(tmp_path: Path) -> None:
@@ -25,3 +32,20 @@ def test_a_scan_without_declared_bounds_has_none(tmp_path: Path) -> None:
     path = tmp_path / "plain.tif"
     path.write_bytes(b"content")
     assert TiffSlideSlide(path, handles_of({"tiffslide.bounds-x": None})).frame.bounds_px0 is None
+
+
+def test_a_damaged_tile_costs_only_itself(tmp_path: Path) -> None:
+    picture = addresses((512, 512))
+    path = write_pyramid(tmp_path / "damaged.svs", [picture], tile=256)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[0].dataoffsets[3]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 2] = b"no"
+    path.write_bytes(data)
+    with open_with_tiffslide(path) as slide:
+        with pytest.raises(DamagedTileError, match=r"tile \(1, 1\) of level 0 cannot be decoded"):
+            slide.read_level(0, (200, 200), (100, 100))
+        seen = slide.lenient(white).read_level(0, (0, 0), (512, 512))
+        assert slide.missing_tiles == 1
+    assert (seen[256:, 256:] == 255).all()
+    assert (seen[:256] == picture[:256]).all()

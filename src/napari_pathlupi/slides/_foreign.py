@@ -1,5 +1,6 @@
 """What the readers over other people's libraries share: their faults, their scales, their handles, their tiles."""
 
+import errno
 import lzma
 import os
 import threading
@@ -31,6 +32,8 @@ LARGEST_PAINTED_PX = 1024
 PIXELS_PER_BYTE, ALWAYS_PIXELS = 1000, 10**8
 """Pixels of level 0 that a byte of the file may stand for, and how many are never too many (our choice): deflate packs
 344 RGB pixels into a byte, scanners' JPEG about 3."""
+LOST = frozenset({errno.EIO, errno.ESTALE})
+"""What a system says of a drive or share that is gone while it still lists the file."""
 FAULTS = (*TIFF_FAULTS, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 """What a library raises over damaged metadata or pixels: a changed byte may turn up as any of these."""
 
@@ -120,7 +123,7 @@ class TiledSlide(Slide):
         super().__init__(path, frame, levels, fingerprint, vendor)
         self._tiles_px = tuple(tiles_px)
         self._faults: tuple[type[Exception], ...] = (SlideError, *FAULTS)
-        self._stand_in: StandIn | None = None
+        self._files: tuple[Path, ...] = (path,)
         self._missing: set[tuple[int, int, int]] = set()
 
     @abstractmethod
@@ -153,6 +156,7 @@ class TiledSlide(Slide):
                 (self.opening, level, row, column), lambda: self.coloured(self._decode(level, row, column))
             )
         except self._faults as error:
+            self._must_be_there(error)
             self._missing.add((level, row, column))
             if self._stand_in is None:
                 raise DamagedTileError(
@@ -161,6 +165,17 @@ class TiledSlide(Slide):
                 ) from error
         height, width = self._tiles_px[level]
         return self._stand_in((row * height, column * width), (height, width), 0)
+
+    def _must_be_there(self, error: BaseException) -> None:
+        """Tell a slide that was lost from a damaged tile: every other tile would be missing, too."""
+        lost = error if isinstance(error, OSError) and error.errno in LOST else None
+        try:
+            for file in self._files:
+                file.stat()
+        except OSError as unseen:
+            lost = unseen
+        if lost:
+            raise SlideError(f"{self.path} can no longer be read ({lost.strerror}): check the drive.") from error
 
     def pyramid(self) -> "list[da.Array]":
         side = max(self._tiles_px[0])

@@ -69,6 +69,7 @@ class Slide(ABC):
         self.opening = next(_OPENINGS)
         self.offer, self.choice = Offer((Scene("", frame.shape_px0),)), DEFAULT
         self._to_srgb: Callable[[Picture], Picture] | None = None
+        self._stand_in: StandIn | None = None
 
     def choose(self, choice: Choice, offer: Offer | None = None) -> Self:
         """Note what was chosen of what the file holds, and name the content accordingly; once, last of opening.
@@ -221,8 +222,8 @@ class Slide(ABC):
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[Path | SlideUrl, Mpp | None, Choice]]:
-        return _reopen, (self.path, self.frame.mpp, self.choice)
+    def __reduce__(self) -> tuple[Callable[..., "Slide"], tuple[object, ...]]:
+        return _reopen, (self.path, self.frame.mpp, self.choice, self._stand_in)
 
     def __repr__(self) -> str:
         height, width = self.frame.shape_px0
@@ -230,12 +231,12 @@ class Slide(ABC):
         return f"<{type(self).__name__} {self.path.name}: {width} × {height} px, {scale}, {len(self.levels)} levels>"
 
 
-def _reopen(path: Path | SlideUrl, mpp: Mpp | None, choice: Choice) -> Slide:
+def _reopen(path: Path | SlideUrl, mpp: Mpp | None, choice: Choice, stand_in: StandIn | None) -> Slide:
     from napari_pathlupi.slides import open_slide
 
     slide = open_slide(path, **asdict(choice))
     slide.frame = replace(slide.frame, mpp=mpp)
-    return slide
+    return slide.lenient(stand_in) if stand_in else slide
 
 
 def fingerprint_of(path: Path) -> str:

@@ -60,7 +60,7 @@ class DicomSlide(TiledSlide):
             must_be_held(shapes[0], files, path.name)
             frame = SlideFrame(shapes[0], _mpp(found[0]))
         super().__init__(path, frame, shapes, fingerprint_of_files(files), "DICOM", frames)
-        self._faults = (*self._faults, *_wsidicom_faults())
+        self._faults, self._files = (*self._faults, *_wsidicom_faults()), tuple(files)
         self.choose(choice, offer)
 
     def _decode(self, level: int, row: int, column: int) -> Picture:

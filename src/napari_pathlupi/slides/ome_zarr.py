@@ -95,7 +95,9 @@ class OmeZarrSlide(TiledSlide):
         self._planes = planes
 
     def _decode(self, level: int, row: int, column: int) -> Picture:
-        return self._planes[level].chunk(row, column)
+        pixels = self._planes[level].chunk(row, column)
+        self._files[0].stat()  # a chunk that is not there is no error to zarr, nor is a slide that is not
+        return pixels
 
     def close(self) -> None:
         """Nothing is held: each chunk is a file of its own."""

@@ -62,6 +62,7 @@ class OpenSlideSlide(TiledSlide):
         tiles = [(VIRTUAL_TILE_PX, VIRTUAL_TILE_PX)] * len(shapes)
         super().__init__(path, frame, shapes, fingerprint, vendor, tiles)
         self._faults = (*self._faults, _library().OpenSlideError)
+        self._files = (path, file, *(_files_of(path) if path.suffix.lower() == ".mrxs" else ()))
         self.offer = replace(self.offer, icc_profile=profile.tobytes() if profile else b"")
 
     def _decode(self, level: int, row: int, column: int) -> Picture:

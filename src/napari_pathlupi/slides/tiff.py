@@ -46,7 +46,6 @@ class TiffSlide(Slide):
         self._pages = pages
         self._bearing: dict[tuple[int, int, float], bool] = {}
         self._source = source
-        self._stand_in: StandIn | None = None
         self._keeps = True
 
     @property

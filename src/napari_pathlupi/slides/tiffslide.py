@@ -6,24 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from napari_pathlupi.core.geometry import Level, Region, SlideFrame, downsample_of
-from napari_pathlupi.errors import DamagedTileError, SlideError, UnknownFormatError
-from napari_pathlupi.slides._bands import white_around
+from napari_pathlupi.core.geometry import Region, SlideFrame
+from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._choice import DEFAULT, Choice
-from napari_pathlupi.slides._foreign import HandlePool, credible_mpp, must_be_held
+from napari_pathlupi.slides._foreign import HandlePool, TiledSlide, credible_mpp, must_be_held
 from napari_pathlupi.slides._lzw import LIBTIFF
-from napari_pathlupi.slides._pyramid import lazy_pyramid
-from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
+from napari_pathlupi.slides._slide import Format, Picture, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED, TIFF_FAULTS, must_not_overlap
 from napari_pathlupi.slides._tiff_series import icc_profile_of
 from napari_pathlupi.slides._tiff_tiles import BOUNDED, MOST_TILE_PX, pixels_told_by
 
-if TYPE_CHECKING:
-    import dask.array as da
+SMALLEST_TILE_PX = 64
+"""Stored tiles or strips that are lower or narrower are taken several at once (our choice)."""
 
 
 class _Handle:
@@ -60,7 +58,7 @@ class _Handle:
         self._file.close()
 
 
-class TiffSlideSlide(Slide):
+class TiffSlideSlide(TiledSlide):
     """A slide that tiffslide reads, one handle per reading thread, because tiffslide promises no more."""
 
     def __init__(self, path: Path, handles: HandlePool) -> None:
@@ -68,34 +66,27 @@ class TiffSlideSlide(Slide):
         with handles.borrowed() as handle:
             shapes = [(height, width) for width, height in handle.reader.level_dimensions]
             properties = handle.properties
+            tiles = [_tile_px(handle.level(index).chunks) for index in range(len(shapes))]
         y, x = properties.get("tiffslide.mpp-y"), properties.get("tiffslide.mpp-x")
         believed = y and x and max(y, x) <= COARSEST_BELIEVED
         mpp = credible_mpp(y, x, "read by tiffslide") if believed else None
-        levels = [Level(shape, downsample_of(shapes[0], shape)) for shape in shapes]
         vendor = f"{properties.get('tiffslide.vendor') or 'TIFF'} (through tiffslide)"
-        super().__init__(path, SlideFrame(shapes[0], mpp, _bounds(properties)), levels, fingerprint_of(path), vendor)
+        frame = SlideFrame(shapes[0], mpp, _bounds(properties))
+        super().__init__(path, frame, shapes, fingerprint_of(path), vendor, tiles)
 
-    def read_level(
-        self, level: int, origin_px: tuple[int, int], shape_px: tuple[int, int], halvings: int = 0
-    ) -> Picture:
-        def read(rows: slice, columns: slice) -> Picture:
-            try:
-                with self._handles.borrowed() as handle:
-                    stored = np.asarray(handle.level(level)[rows, columns])
-            except TIFF_FAULTS as error:
-                raise DamagedTileError(
-                    f"{self.path.name}: level {level} cannot be decoded at row {rows.start} ({error}): the file "
-                    "is damaged, copy it again."
-                ) from error
-            return self.coloured(stored[..., :3])
-
-        return white_around(read, self.levels[level].shape_px, origin_px, shape_px, halvings)
-
-    def pyramid(self) -> "list[da.Array]":
-        return lazy_pyramid(self, 512)
+    def _decode(self, level: int, row: int, column: int) -> Picture:
+        height, width = self._tiles_px[level]
+        with self._handles.borrowed() as handle:
+            stored = handle.level(level)[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        return np.ascontiguousarray(stored[..., :3])
 
     def close(self) -> None:
         self._handles.close()
+
+
+def _tile_px(chunks: tuple[int, ...]) -> tuple[int, int]:
+    height, width = (side * -(-SMALLEST_TILE_PX // side) for side in chunks[:2])
+    return height, width
 
 
 def _bounds(properties: Mapping[str, Any]) -> Region | None:
