@@ -1,6 +1,8 @@
 """Any slide: places, scales and what lies outside."""
 
+import math
 import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from addressed import address_of, addresses, write_pyramid
 from napari_pathlupi import open_slide
 from napari_pathlupi.core.geometry import downsample_of
-from napari_pathlupi.errors import MppUnknownError, SlideError
+from napari_pathlupi.errors import MppUnknownError, SettingsError, SlideError
 
 
 @settings(max_examples=60, deadline=None)
@@ -167,3 +169,48 @@ def test_an_unknown_mpp_is_asked_for_never_guessed(tmp_path: Path) -> None:
 def _written(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
+
+
+@pytest.mark.parametrize("mpp", [1e6, math.inf, 0, -1, math.nan])
+def test_a_pixel_larger_than_the_slide_or_no_size_is_refused(mpp: float, addressed_slide: Path) -> None:
+    with pytest.raises(SettingsError, match="give µm per pixel above 0 and at most 3000 times its own"):
+        open_slide(addressed_slide).read((0, 0), (4, 4), mpp)
+
+
+@pytest.mark.parametrize("origin", [(math.nan, 0), (0, math.inf)])
+def test_a_place_that_is_none_is_refused(origin: tuple[float, float], addressed_slide: Path) -> None:
+    with pytest.raises(SettingsError, match="give two finite numbers"):
+        open_slide(addressed_slide).read(origin, (4, 4), 1.0)
+
+
+@pytest.mark.parametrize("shape", [(-1, 4), (4, 2.5), (4, 4, 3), (10**6, 10**6)])
+def test_a_shape_that_is_none_or_too_large_is_refused(shape: tuple[int, ...], addressed_slide: Path) -> None:
+    with pytest.raises(SettingsError, match="whole numbers from 0 on"):
+        open_slide(addressed_slide).read((0, 0), shape, 1.0)
+
+
+def test_the_coarsest_region_is_a_mean_in_bounded_memory_and_time(tmp_path: Path) -> None:
+    picture = np.zeros((4000, 4000, 3), np.uint8)
+    picture[:, 2000:] = 200
+    slide = open_slide(write_pyramid(tmp_path / "one-level.svs", [picture], tile=512))
+    tracemalloc.start()
+    whole = slide.read_scaled((0, 0), (4, 4), (4000.0, 4001.0))
+    many = slide.read_scaled((-1e9, -1e9), (3000, 3000), (7000.0, 7000.0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.abs(whole[0, 0].astype(int) - 100).max() <= 1
+    assert (whole[1:] == 255).all() and (whole[0, 1:] == 255).all()
+    assert (many == 255).all()
+    assert peak < 150e6
+
+
+@given(y=st.floats(-3000, 3000), x=st.floats(-3000, 3000), mpp=st.floats(0.1, 60), side=st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_what_is_left_out_as_white_would_have_been_white(
+    ramp_slide: Path, y: float, x: float, mpp: float, side: int
+) -> None:
+    slide, scale = open_slide(ramp_slide), mpp / 0.25
+    seen = slide.read((y, x), (side, side), mpp)
+    for row, column in ((0, 0), (side - 1, side - 1), (side // 2, side // 3)) if side else ():
+        alone = slide.read((y + row * scale, x + column * scale), (1, 1), mpp)[0, 0].astype(int)
+        assert np.abs(seen[row, column] - alone).max() <= 1
