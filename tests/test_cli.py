@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from addressed import write_pyramid
 from napari_pathlupi import open_slide
@@ -148,6 +149,8 @@ def test_info_lists_planes_scenes_and_profile_and_convert_takes_what_is_chosen(t
     assert "as stored, no colour profile (ICC) known" in said
     made = tmp_path / "made.tif"
     assert main(["convert", str(slide), "-o", str(made), "--lossless", "--scene", "1", "--plane", "2"]) == 0
+    with tifffile.TiffFile(made) as tiff:
+        assert tiff.pages[0].description == "napari-pathlupi convert: plane 2, scene 1"
     assert (open_slide(made).read_level(0, (0, 0), (160, 300)) == PLANES[2][:160] + np.uint8(2)).all()
     assert main(["info", str(slide), "--plane", "3"]) == 2
     assert "has no focal plane 3" in capsys.readouterr().err

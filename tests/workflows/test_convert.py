@@ -38,6 +38,8 @@ def test_a_flat_picture_becomes_a_pyramid_with_the_same_pixels_and_the_same_uneq
 def test_openslide_reads_what_was_converted(flat, tmp_path) -> None:
     with open_slide(flat) as slide:
         made = run(convert_steps(slide, tmp_path / "made.tif", lossless=True))
+    with tifffile.TiffFile(made) as tiff:
+        assert all(page.description == "" for page in tiff.pages)  # nothing but the default was chosen
     with openslide.OpenSlide(made) as reference:
         assert reference.properties["openslide.vendor"] == "generic-tiff"
         assert float(reference.properties["openslide.mpp-x"]) == pytest.approx(0.2525, rel=1e-6)

@@ -52,6 +52,8 @@ class SlideLayout:
     aperio
         Whether to write what Aperio writes rather than a generic tiled pyramid, whose scale stands in the resolution
         tags alone.
+    note
+        ImageDescription of a generic file, ASCII.
     """
 
     shape_px: tuple[int, int]
@@ -62,6 +64,7 @@ class SlideLayout:
     lossless: bool = False
     quality: int = 85
     aperio: bool = True
+    note: str | None = None
 
     def levels_px(self) -> list[tuple[int, int]]:
         """Return the shapes of all levels."""
@@ -71,8 +74,10 @@ class SlideLayout:
         return shapes
 
     def describe(self, extra: str) -> str | None:
-        """Return an ImageDescription with magnification and scale; None for a generic file."""
-        if not self.aperio or self.mpp is None or isinstance(self.mpp, tuple):
+        """Return an ImageDescription with magnification and scale; the note of a generic file."""
+        if not self.aperio:
+            return self.note
+        if self.mpp is None or isinstance(self.mpp, tuple):
             return None
         magnification = f"AppMag = {10 / self.mpp:g}|MPP = {self.mpp:.6g}"
         return f"Aperio Image Library (napari-pathlupi simulation)\r\n{extra}|{magnification}"

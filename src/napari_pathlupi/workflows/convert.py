@@ -1,5 +1,6 @@
 """Any slide -> a tiled pyramid that every viewer opens quickly."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def convert_steps(
     """Yield progress and return a generic tiled TIFF, every factor of two a level, in memory of a few rows of tiles.
 
     The µm per pixel stand in the resolution tags of TIFF 6.0, as fractions of 32-bit numbers: exact to 1e-9. Unequal
-    sides stay so, and an unknown scale stays unknown. ICC profile, label and macro image are left out. Tiles that
+    sides stay so, and an unknown scale stays unknown. What was chosen of the file (plane, scene, colours) stands in the
+    ImageDescription of each level. ICC profile, label and macro image are left out. Tiles that
     cannot be read are white; ``slide.missing_tiles`` counts them afterwards.
 
     Parameters
@@ -49,9 +51,22 @@ def convert_steps(
     _must_be_possible(path, quality)
     mpp = slide.frame.mpp
     scale = (mpp.y, mpp.x) if mpp else None
-    layout = SlideLayout(slide.frame.shape_px0, scale, factor=2, lossless=lossless, quality=quality, aperio=False)
+    layout = SlideLayout(
+        slide.frame.shape_px0,
+        scale,
+        factor=2,
+        lossless=lossless,
+        quality=quality,
+        aperio=False,
+        note=_note(slide.choice.stated()),
+    )
     read = partial(slide.lenient().read_level, 0)
     return (yield from write_slide_steps(path, read, layout, cancel or CancelFlag()))
+
+
+def _note(stated: Mapping[str, object]) -> str | None:
+    chosen = ", ".join(f"{name} {value}" for name, value in stated.items())
+    return f"napari-pathlupi convert: {chosen}" if chosen else None
 
 
 def _must_be_possible(path: Path, quality: int) -> None:
