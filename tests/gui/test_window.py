@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 
@@ -216,6 +217,16 @@ def test_an_outline_of_two_corners_is_no_region_yet(window: Any, small_slide: Pa
 def test_a_slide_that_napari_opened_has_its_scale_bar(window: Any, small_slide: Path) -> None:
     window.viewer.open(small_slide, plugin="napari-pathlupi")
     assert window.viewer.canvas.overlays.scale_bar.visible
+
+
+def test_a_small_picture_is_a_slide_where_that_is_asked_by_name_and_a_picture_otherwise(
+    window: Any, tmp_path: Path
+) -> None:
+    for name in ("flat.tif", "picture.png", "picture.jpg"):
+        imageio.imwrite(tmp_path / name, np.zeros((40, 50, 3), np.uint8))
+        (slide,) = window.viewer.open(tmp_path / name, plugin="napari-pathlupi")
+        (picture,) = window.viewer.open(tmp_path / name)
+        assert facts_of(slide)["kind"] == "slide" and not facts_of(picture)
 
 
 def test_a_large_image_without_a_pyramid_is_opened_as_a_slide_instead(

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
@@ -12,7 +13,6 @@ from addressed import addresses
 from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.slides import open_slide
-from napari_pathlupi.widgets import _reader
 from napari_pathlupi.widgets._reader import NOTHING, get_reader, read
 from napari_pathlupi.workflows.scale import config_folder, remember_mpp
 
@@ -60,30 +60,10 @@ def test_a_slide_becomes_a_pyramid_in_um(addressed_slide: Path) -> None:
     assert max(layer.data[-1].shape) <= 1024
 
 
-def test_tiled_tiff_is_claimed_and_flat_tiff_is_left_to_others(tmp_path: Path) -> None:
-    tiled = tmp_path / "tiled.tif"
-    tifffile.imwrite(tiled, np.zeros((64, 64, 3), np.uint8), photometric="rgb", tile=(32, 32))
-    assert get_reader(str(tiled)) is not None
-    assert get_reader(flat(tmp_path, "flat.tif")) is None
-
-
-def test_a_flat_picture_is_claimed_only_when_it_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = flat(tmp_path, "flat.tif")
-    monkeypatch.setattr(_reader, "FLAT_AT_LEAST_PX", 64 * 64)
-    assert get_reader(path) is not None
-
-
-@pytest.mark.parametrize("name", ["picture.png", "picture.jpg"])
-def test_the_size_of_a_picture_is_read_from_its_head(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import imageio.v3 as imageio
-
-    path = tmp_path / name
-    imageio.imwrite(path, np.zeros((40, 50, 3), np.uint8))
+def test_a_picture_of_16_bits_is_left_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    imageio.imwrite(path, np.zeros((40, 50), np.uint16))
     assert get_reader(str(path)) is None
-    monkeypatch.setattr(_reader, "FLAT_AT_LEAST_PX", 40 * 50)
-    assert get_reader(str(path)) is not None
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,6 @@ Layers = list[tuple[Any, ...]]
 NOTHING: Layers = [(None,)]
 """What napari takes for "read, but there is no layer"."""
 
-FLAT_AT_LEAST_PX = 50_000_000
-"""Flat pictures are claimed only above this size: smaller ones any reader opens as well (50 megapixels, our choice)."""
-
 _NOT_ONLY_SLIDES = frozenset({".dcm", ".dicom", ".czi", ".zvi"})
 """Endings of other pictures too: claimed, as folders are, only when they open as a slide."""
 _ANYONES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
@@ -20,9 +17,9 @@ _ANYONES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], Layers] | None:
     """Return `read` when all files are slides, None otherwise; looks at their index only and never raises.
 
-    Slide formats are claimed by their ending, so that a damaged one is reported here in one sentence. Other TIFF files
-    are claimed when they hold one plane of 8-bit grey or RGB that is tiled or has a pyramid; flat TIFF, PNG and JPEG
-    only above `FLAT_AT_LEAST_PX`.
+    Slide formats are claimed by their ending, so that a damaged one is reported here in one sentence; other TIFF files
+    when they hold one plane of 8-bit grey or RGB, PNG and JPEG when they begin as such. That takes no picture away from
+    other readers: napari asks a reader only when it was chosen by name, or preferred, or there is no other.
     """
     paths = [path] if isinstance(path, str) else list(path)
     return read if paths and all(_is_ours(Path(one)) for one in paths) else None
@@ -77,7 +74,7 @@ def _is_ours(path: Path) -> bool:
             return False
         if suffix in _ANYONES:
             return _tiff_is_ours(path)
-        return not all(one.whole_only for one in known) or _picture_px(path) >= FLAT_AT_LEAST_PX
+        return not all(one.whole_only for one in known) or _is_picture(path)
     except Exception:  # noqa: BLE001  a reader that raises keeps every other reader from its turn
         return False
 
@@ -89,21 +86,16 @@ def _tiff_is_ours(path: Path) -> bool:
         series = max(tiff.series, key=_px)
         page = series.keyframe
         interleaved = page.samplesperpixel in (1, 3, 4) and page.planarconfig == 1
-        if page.dtype != "uint8" or not interleaved or not set(series.axes) <= set("YXS"):
-            return False
-        return page.is_tiled or len(series.levels) > 1 or _px(series) >= FLAT_AT_LEAST_PX
+        return page.dtype == "uint8" and interleaved and set(series.axes) <= set("YXS")
 
 
 def _px(series: Any) -> int:
     return int(series.keyframe.imagewidth * series.keyframe.imagelength)
 
 
-def _picture_px(path: Path) -> int:
+def _is_picture(path: Path) -> bool:
     with path.open("rb") as file:
-        head = file.read(1 << 20)
+        head = file.read(25)
     if path.suffix.lower() == ".png":
-        return int.from_bytes(head[16:20]) * int.from_bytes(head[20:24])
-    import simplejpeg
-
-    height, width, *_ = simplejpeg.decode_jpeg_header(head)
-    return int(height * width)
+        return head.startswith(b"\x89PNG") and head[24] <= 8  # PNG 11.2.2: the depth in bits; 16 are not read
+    return head.startswith(b"\xff\xd8\xff")
