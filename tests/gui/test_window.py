@@ -58,6 +58,27 @@ def test_from_a_slide_to_a_map_to_regions_in_qupaths_format(window: Any, small_s
     assert panel.area.widget().minimumSizeHint().width() + beside_px <= NARROWEST_PX  # nothing is cut off
 
 
+def test_what_has_nothing_to_work_on_yet_cannot_be_clicked_and_says_why(window: Any, small_slide: Path) -> None:
+    export, draw = window.panel.runs.export, window.panel.regions.draw
+    window.until(lambda: not export.isEnabled() and not draw.isEnabled())
+    assert "nothing to export yet" in export.toolTip() and "Open a slide" in draw.toolTip()
+    window.ready(small_slide)
+    window.until(draw.isEnabled)
+    assert not export.isEnabled()
+    window.predict()
+    window.until(export.isEnabled)
+    assert "QuPath" in export.toolTip()
+
+
+def test_all_of_an_answer_is_in_sight_in_a_window_1000_px_high(window: Any, small_slide: Path) -> None:
+    panel = window.panel
+    window.viewer.window.resize(1400, 1000)
+    window.ready(small_slide)
+    window.predict()
+    window.look()
+    assert panel.area.widget().sizeHint().height() <= panel.area.viewport().height()
+
+
 def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, slow_tiles: Event) -> None:
     panel = window.panel
     window.ready(small_slide)
@@ -171,6 +192,7 @@ def test_high_attention_is_outlined_from_the_lower_end_of_the_percentiles_on(win
     panel = window.panel
     window.ready(small_slide)
     assert not panel.regions.from_threshold.isEnabled()
+    assert "Predict" in panel.regions.from_threshold.toolTip()
     window.predict()
     panel.map.range.setValue((0.8, 1.0))
     panel.regions.from_threshold.click()

@@ -10,7 +10,7 @@ from superqt import QLabeledDoubleRangeSlider, QLabeledDoubleSlider
 
 from napari_pathlupi.layers import LEGEND
 from napari_pathlupi.runs import Run
-from napari_pathlupi.widgets._parts import choice, column, row, sentence, small, title
+from napari_pathlupi.widgets._parts import choice, column, row, sentence, title
 from napari_pathlupi.widgets._viewer import facts_of
 
 if TYPE_CHECKING:
@@ -43,13 +43,15 @@ class MapView(QWidget):
         self.range.setHandleLabelPosition(QLabeledDoubleRangeSlider.LabelPosition.NoLabel)
         self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.LabelIsValue)
         self.range.setToolTip("Tiles below the lower percentile vanish; from the upper one on the colour is full")
-        self.explained, self.here = sentence(), small()
+        self.said = sentence()
+        self.said.setMinimumHeight(2 * self.said.fontMetrics().height())  # so that nothing moves with the mouse
+        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.opacity.valueChanged.connect(self._paint)
         self.range.valueChanged.connect(self._paint)
         shown = row(title("Show"), self.kind)
         opacity = row(_wide("Opacity"), self.opacity)
         band = row(_wide("Percentile"), self.range)
-        column(shown, opacity, band, self.here, self.explained, into=self)
+        column(shown, opacity, band, self.said, into=self)
         self._explain()
 
     @property
@@ -87,7 +89,8 @@ class MapView(QWidget):
         self._paint()
 
     def _explain(self) -> None:
-        self.explained.setText(_EXPLAINED.get(self.shown, OF_TILES))
+        self.said.setText(_EXPLAINED.get(self.shown, OF_TILES))
+        self.said.setToolTip(self.said.text())
         self.range.setEnabled(self.shown != "subtypes")
 
     def _paint(self) -> None:
@@ -100,8 +103,8 @@ class MapView(QWidget):
                 layer.contrast_limits = (low, high)
 
     def tell(self, run: Run, cell: tuple[int, int] | None) -> None:
-        """Show what the model made of the tile under the cursor."""
-        self.here.setText(cell_words(run, cell) if cell else "")
+        """Show what the model made of the tile under the cursor, or else what the map is."""
+        self.said.setText(cell_words(run, cell) if cell else self.said.toolTip())
 
 
 def cell_words(run: Run, cell: tuple[int, int]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -13,6 +14,9 @@ from qtpy.QtWidgets import (
     QMenu,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -83,7 +87,14 @@ def button(words: str, call: Callable[[], object], tip: str = "") -> QPushButton
     made = QPushButton(words)
     made.clicked.connect(lambda: call())
     made.setToolTip(tip)
+    made.setWhatsThis(tip)
     return made
+
+
+def allow(made: QPushButton, why_not: str = "") -> None:
+    """Let a button be clicked, or say on hover why it cannot be."""
+    made.setEnabled(not why_not)
+    made.setToolTip(why_not or made.whatsThis())
 
 
 def menu_button(words: str, calls: Mapping[str, Callable[[], object]], tip: str = "") -> QPushButton:
@@ -99,12 +110,28 @@ def menu_button(words: str, calls: Mapping[str, Callable[[], object]], tip: str 
 
 def choice(call: Callable[[int], object]) -> QComboBox:
     """Return a drop-down that shortens its entries rather than widen the panel; a person's choice calls back."""
-    made = QComboBox()
+    made = _Dotted()
+    made.currentTextChanged.connect(made.setToolTip)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     made.setMinimumContentsLength(8)
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     made.activated.connect(call)
     return made
+
+
+class _Dotted(QComboBox):
+    """A drop-down that cuts its entry with dots where it is too long."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        option, painter = QStyleOptionComboBox(), QStylePainter(self)
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self)
+        words = option.currentText or self.placeholderText()
+        dotted = option.fontMetrics.elidedText(words, Qt.TextElideMode.ElideRight, room.width() - 8)
+        option.currentText = dotted
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 class Fold(QWidget):

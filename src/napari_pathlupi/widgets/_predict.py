@@ -24,7 +24,7 @@ class PredictRow(QWidget):
         self.predict.clicked.connect(lambda: self.predict_asked.emit())
         self.predict.setShortcut(QKeySequence(SHORTCUT))
         self.predict.setToolTip(f"Reads the slide and asks the model ({SHORTCUT})")
-        self.predict.setStyleSheet("font-weight: bold; font-size: 15px; padding: 8px;")
+        self.predict.setStyleSheet("font-weight: bold; font-size: 15px; padding: 5px;")
         self.sentence = sentence()
         self.bar = QProgressBar(maximum=1000, textVisible=False)
         self.bar.setFixedHeight(12)

@@ -12,7 +12,7 @@ from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.runs import Run
-from napari_pathlupi.widgets._parts import button, column, row, sentence, warn
+from napari_pathlupi.widgets._parts import allow, button, column, row, sentence, warn
 from napari_pathlupi.widgets._settings import export_folder
 
 _ROW_PX, _MOST_ROWS = 24, 5
@@ -34,14 +34,15 @@ class Table(QTableWidget):
         self.show_rows([])
 
     def show_rows(self, rows: Sequence[Sequence[str]]) -> None:
-        """Show these cells."""
+        """Show these cells; without any there is no table."""
+        self.setVisible(bool(rows))
         self.setRowCount(len(rows))
         for i, cells in enumerate(rows):
             for j, words in enumerate(cells):
                 item = QTableWidgetItem(words)
                 item.setToolTip(words)
                 self.setItem(i, j, item)
-        height = self.horizontalHeader().sizeHint().height() + _ROW_PX * min(max(len(rows), 1), _MOST_ROWS) + 4
+        height = self.horizontalHeader().sizeHint().height() + _ROW_PX * min(len(rows), _MOST_ROWS) + 4
         self.setFixedHeight(height)
 
 
@@ -71,9 +72,13 @@ class RegionsView(QWidget):
         self.said.setVisible(bool(words))
         warn(self.said, True)
 
+    def allow(self, *, slide: bool, run: bool) -> None:
+        """Let regions be drawn where there is a slide, and taken over where there is a run on it."""
+        allow(self.draw, "" if slide else "Open a slide to draw on it")
+        allow(self.from_threshold, "" if run else "Predict on this slide first")
+
     def show_regions(self, regions: Sequence[AnnotatedRegion], mpp: Mpp | None, run: Run | None) -> None:
         """Show regions with their area and the attention that the run gave them."""
-        self.from_threshold.setEnabled(run is not None)
         self.table.show_rows([region_words(region, mpp, run) for region in regions])
 
 
@@ -133,6 +138,10 @@ class RunsView(QWidget):
             self.say(f"{len(outcome)} files in {outcome[0].parent}: {', '.join(path.name for path in outcome)}.")
         else:
             self.say("There is nothing to export yet: predict, or draw a region.", warning=True)
+
+    def allow_export(self, allowed: bool) -> None:
+        """Let be exported what there is: a run or drawn regions."""
+        allow(self.export, "" if allowed else "There is nothing to export yet: predict, or draw a region")
 
     def show_runs(self, runs: Sequence[Run], current: Run | None) -> None:
         """Show runs and mark the one that the panel is about."""

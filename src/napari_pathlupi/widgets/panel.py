@@ -1,6 +1,6 @@
 """The dock widget: one slide, one model, one button, and what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,11 @@ from qtpy.QtCore import QEvent, QTimer
 from napari_pathlupi.core.regions import high_attention_regions
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Phase, resolve
-from napari_pathlupi.runs import Run, export, export_regions
+from napari_pathlupi.runs import Run
 from napari_pathlupi.session import Check
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._attach import attach
+from napari_pathlupi.widgets._export import exporter
 from napari_pathlupi.widgets._sections import Sections
 from napari_pathlupi.widgets._settings import SETTLE_MS, predict_config, prediction_events
 from napari_pathlupi.widgets._ties import Ties
@@ -159,17 +160,12 @@ class Panel(Sections):
         OutputError
             When the folder cannot be written.
         """
-        return self._exporter(folder)()
-
-    def _exporter(self, folder: Path) -> Callable[[], list[Path]]:
-        slide = self.canvas.slide(self.run.fingerprint) if self.run else self.slide
-        outlines = self.canvas.outlines(slide)
-        if self.run is not None:
-            return partial(export, self.run, folder, outlines)
-        return partial(export_regions, slide.path.name, slide.frame, folder, outlines) if slide else list
+        return exporter(self.canvas, self.slide, self.run, folder)()
 
     def _export(self, folder: Path) -> None:
-        Work(at_once(self._exporter(folder)), "Exporting").ended.connect(self.runs.show_exported)
+        Work(at_once(exporter(self.canvas, self.slide, self.run, folder)), "Exporting").ended.connect(
+            self.runs.show_exported
+        )
 
     def _choose_model(self, index: int) -> None:
         self.models.current = index
@@ -251,6 +247,8 @@ class Panel(Sections):
         drawn = self.canvas.outlines(self.slide)
         selected = self.canvas.outlines(self.slide, selected_only=True)
         self.extent_row.show_regions(len(selected or drawn), bool(selected))
+        self.regions.allow(slide=self.slide is not None, run=self._run_here is not None)
+        self.runs.allow_export(bool(self.run or drawn))
         self.regions.show_regions(drawn, self.slide.frame.mpp if self.slide else None, self._run_here)
         where: list[BaseGeometry] = []
         if self._extent is Extent.REGIONS:
