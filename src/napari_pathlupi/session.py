@@ -7,6 +7,7 @@ What that means for the panel is in `napari_pathlupi.panel_state`.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -70,8 +71,8 @@ class Job:
         What it looks at.
     frame
         The slide's frame as it was when the job began.
-    identity, cancel, started
-        Name of the run, how to stop it and when it began, on the monotonic clock.
+    identity, cancel, started, created
+        Name of the run, how to stop it and when it began, on the monotonic clock and as an ISO time.
     """
 
     check: Check
@@ -81,6 +82,7 @@ class Job:
     identity: str = field(default_factory=lambda: uuid4().hex)
     cancel: CancelFlag = field(default_factory=CancelFlag)
     started: float = field(default_factory=time.monotonic)
+    created: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="seconds"))
 
     def steps(self) -> Steps[Prediction]:
         """Yield progress and return the prediction."""
@@ -92,8 +94,9 @@ class Job:
         return (yield from planned_steps(what.slide, what.bundle, what.config, self.plan, self.cancel))
 
     def as_run(self, prediction: Prediction) -> Run:
-        """Return the run with what is known so far."""
-        return Run(self.identity, self.frame, self.extent, prediction)
+        """Return the run with what is known so far; however far it is, it has the time at which it began."""
+        source = replace(prediction.provenance, created=self.created)
+        return Run(self.identity, self.frame, self.extent, replace(prediction, provenance=source))
 
 
 class Session:
@@ -219,6 +222,10 @@ class Session:
         self._first = None
         self._set(phase=Phase.RUNNING, progress=None, tiles_per_s=0.0, notice="")
         return self.job
+
+    def goes_on(self, run: Run) -> bool:
+        """Return whether this is the run at hand, so that what it says is provisional."""
+        return self.job is not None and self.job.identity == run.identity
 
     def progressed(self, progress: Progress) -> None:
         """Take a step of the prediction at hand."""

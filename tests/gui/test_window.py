@@ -13,7 +13,7 @@ from napari_pathlupi.core.progress import Progress
 from napari_pathlupi.export.geojson import read_regions
 from napari_pathlupi.panel_state import Extent, Phase
 from napari_pathlupi.slides import open_slide
-from napari_pathlupi.widgets._answer import NOT_SUPPORTED
+from napari_pathlupi.widgets._answer import NOT_SUPPORTED, SO_FAR_UNLIKE
 from napari_pathlupi.widgets._sections import NARROWEST_PX
 from napari_pathlupi.widgets._viewer import facts_of
 from napari_pathlupi.widgets._work import Work
@@ -77,6 +77,23 @@ def test_all_of_an_answer_is_in_sight_in_a_window_1000_px_high(window: Any, smal
     window.predict()
     window.look()
     assert panel.area.widget().sizeHint().height() <= panel.area.viewport().height()
+
+
+def test_while_a_run_goes_on_it_is_said_quietly_that_the_slide_is_unlike_the_models_own(
+    window: Any, small_slide: Path, slow_tiles: Event
+) -> None:
+    panel = window.panel
+    window.ready(small_slide)
+    panel.predict_row.predict.click()
+    window.until(lambda: "attention" in window.kinds())
+    assert panel.answer.headline.text() == SO_FAR_UNLIKE
+    assert "bold" not in panel.answer.headline.styleSheet()
+    slow_tiles.set()
+    window.until(lambda: bool(panel.session.runs))
+    assert panel.answer.headline.text() == NOT_SUPPORTED
+    window.until(lambda: "subtypes" in window.kinds())
+    made = [facts_of(layer)["created"] for layer in panel.canvas.of_run(panel.run.identity)]
+    assert len(made) == 2 and set(made) == {panel.run.prediction.provenance.created}
 
 
 def test_cancel_keeps_what_was_read_and_says_so(window: Any, small_slide: Path, slow_tiles: Event) -> None:

@@ -9,6 +9,7 @@ from napari_pathlupi.core.results import AnswerRow, Prediction, ReferenceCheck
 from napari_pathlupi.widgets._parts import GREY, column, empty, row, sentence, warn
 
 NOT_SUPPORTED = "Not supported: this slide is unlike those the model learned from"
+SO_FAR_UNLIKE = "So far this slide is unlike those the model learned from"
 
 
 class AnswerView(QWidget):
@@ -25,22 +26,26 @@ class AnswerView(QWidget):
         top.setAlignment(self.certainty, Qt.AlignmentFlag.AlignTop)
         column(top, self.remark, self._bars, self.reference, into=self)
 
-    def show_prediction(self, prediction: Prediction) -> None:
-        """Show what was predicted; greyed and without a headline where the slide is unlike the model's own."""
+    def show_prediction(self, prediction: Prediction, *, final: bool = True) -> None:
+        """Show what was predicted; greyed and without a headline where the slide is unlike the model's own.
+
+        While the run goes on that may still change, and is said quietly.
+        """
         answer, supported = prediction.answer, prediction.reference.supported
         rows = answer.rows()
         colour = next((row.colour for row in rows if row.label == answer.headline), "") if supported else GREY
-        size = 22 if supported else 15
-        self.headline.setText(answer.headline if supported else NOT_SUPPORTED)
+        size, weight = (22 if supported else 13), ("bold" if supported or final else "normal")
+        unlike = NOT_SUPPORTED if final else SO_FAR_UNLIKE
+        self.headline.setText(answer.headline if supported else unlike)
         self.headline.setStyleSheet(
-            f"font-size: {size}px; font-weight: bold; border-left: 6px solid {colour or GREY}; padding-left: 8px;"
+            f"font-size: {size}px; font-weight: {weight}; border-left: 6px solid {colour or GREY}; padding-left: 8px;"
         )
         self.certainty.setText(answer.certainty if supported else "")
         self.certainty.setStyleSheet("font-size: 22px;")
         self.remark.setText(remark(prediction))
         self.remark.setVisible(bool(self.remark.text()))
         self.reference.setText(reference_words(prediction.reference))
-        warn(self.reference, not supported)
+        warn(self.reference, final and not supported)
         self._show_bars(rows, supported)
 
     def _show_bars(self, rows: Sequence[AnswerRow], supported: bool) -> None:

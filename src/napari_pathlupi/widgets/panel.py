@@ -293,5 +293,5 @@ class Panel(Sections):
         self.folds["Map"].setVisible(run is not None)
         self.map.steer(self.canvas.of_run(run.identity) if run else [])
         if run is not None:
-            self.answer.show_prediction(run.prediction)
+            self.answer.show_prediction(run.prediction, final=not self.session.goes_on(run))
         self._settle_soon()
