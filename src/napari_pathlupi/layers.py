@@ -90,6 +90,9 @@ def slide_layer(slide: Slide) -> LayerTuple:
 def attention_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTuple:
     """Return where the model looked: the percentile of each tile's attention, NaN where it did not look.
 
+    A cell is a whole tile, also where that hangs over the slide's edge: the model saw it so, white beyond the edge, and
+    an image in napari has no cells of parts.
+
     Parameters
     ----------
     prediction
