@@ -222,3 +222,13 @@ def test_tissue_painted_where_there_was_none_is_asked_for_again(session: Session
     session.checked(check, NoTissueError("No tissue was found (glass 100 %).", none))
     session.choose_tissue(none.edited(np.ones((4, 4), np.uint8)))
     assert not session.facts.problem and session.unchecked
+
+
+def test_a_run_has_the_time_at_which_it_began_however_far_it_is(session: Session) -> None:
+    job, prediction = session.begin(), a_prediction()
+    later = replace(prediction, provenance=replace(prediction.provenance, created="2026-01-02T14:05:00+00:00"))
+    runs = [job.as_run(prediction), job.as_run(later)]
+    assert {run.prediction.provenance.created for run in runs} == {job.created}
+    assert session.goes_on(runs[0])
+    session.ended(later)
+    assert not session.goes_on(runs[0])
