@@ -27,6 +27,7 @@ def test_a_folder_of_wsinfer_predicts_and_shows_a_map_of_each_class(window: Any,
     assert [panel.map.kind.itemText(i) for i in range(panel.map.kind.count())] == [
         m.capitalize()[:1] + m[1:] for m in maps
     ]
+    assert panel.map.of_range.text() == "Probability"
     panel.map.kind.setCurrentIndex(1)
     panel.map._choose(1)
     shown = [layer for layer in panel.canvas.of_run(panel.session.runs[0].identity) if layer.visible]

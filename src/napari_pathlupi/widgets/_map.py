@@ -42,7 +42,7 @@ class MapView(QWidget):
         self.range.setValue((0.0, 1.0))
         self.range.setHandleLabelPosition(QLabeledDoubleRangeSlider.LabelPosition.NoLabel)
         self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.LabelIsValue)
-        self.range.setToolTip("Tiles below the lower percentile vanish; from the upper one on the colour is full")
+        self.range.setToolTip("Tiles below the lower end vanish; from the upper one on the colour is full")
         self.said = sentence()
         self.said.setMinimumHeight(2 * self.said.fontMetrics().height())  # so that nothing moves with the mouse
         self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -50,7 +50,8 @@ class MapView(QWidget):
         self.range.valueChanged.connect(self._paint)
         shown = row(title("Show"), self.kind)
         opacity = row(_wide("Opacity"), self.opacity)
-        band = row(_wide("Percentile"), self.range)
+        self.of_range = _wide("Percentile")
+        band = row(self.of_range, self.range)
         column(shown, opacity, band, self.said, into=self)
         self._explain()
 
@@ -91,6 +92,7 @@ class MapView(QWidget):
     def _explain(self) -> None:
         self.said.setText(_EXPLAINED.get(self.shown, OF_TILES))
         self.said.setToolTip(self.said.text())
+        self.of_range.setText("Percentile" if self.shown in _KINDS else "Probability")
         self.range.setEnabled(self.shown != "subtypes")
 
     def _paint(self) -> None:
