@@ -7,6 +7,8 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image, ImageCms, ImageOps
 
 from napari_pathlupi import open_slide
 from napari_pathlupi.errors import SettingsError, SlideError
@@ -83,3 +85,41 @@ def test_numbers_of_numpy_choose_as_those_of_python_do() -> None:
 def test_a_scale_that_cannot_be_is_refused(mpp: float, picture: Path) -> None:
     with open_slide(picture, mpp=0.5) as slide, pytest.raises(SettingsError, match="µm per pixel above 0"):
         slide.read((0, 0), (8, 8), mpp)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_picture_is_turned_as_its_camera_says(orientation: int, ending: str, tmp_path: Path) -> None:
+    ramp = np.add.outer(np.arange(40) * 4, np.arange(60) // 2)[..., None].repeat(3, 2).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"turned.{ending}"
+    Image.fromarray(ramp).save(path, exif=exif, quality=95)
+    with Image.open(path) as stored, open_slide(path) as slide:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+        assert slide.frame.shape_px0 == expected.shape[:2]
+        seen = slide.read_level(0, (0, 0), slide.frame.shape_px0)
+    assert np.abs(seen.astype(int) - expected).max() <= 2  # two decoders
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_the_colour_profile_of_a_picture_is_offered(ending: str, tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / f"coloured.{ending}"
+    Image.fromarray(np.full((40, 60, 3), 99, np.uint8)).save(path, icc_profile=profile)
+    with open_slide(path, colour="srgb") as slide:
+        assert slide.offer.icc_profile == profile
+        assert np.abs(slide.read_level(0, (0, 0), (40, 60)).astype(int) - 99).max() <= 2
+
+
+@pytest.mark.parametrize(("kind", "half"), [("unassalpha", (227, 178, 153)), ("assocalpha", (255, 228, 178))])
+def test_transparent_pixels_of_a_tiff_lie_on_white(kind: str, half: tuple[int, ...], tmp_path: Path) -> None:
+    stored = np.zeros((64, 64, 4), np.uint8)
+    stored[:20], stored[20:40] = (200, 100, 50, 255), (200, 100, 50, 127)
+    path = tmp_path / "cut out.tif"
+    tifffile.imwrite(path, stored, photometric="rgb", extrasamples=[kind], tile=(64, 64), compression="deflate")
+    with open_slide(path) as slide:
+        pixels = slide.read_level(0, (0, 0), (64, 64)).astype(int)
+    assert (pixels[:20] == (200, 100, 50)).all()
+    assert np.abs(pixels[20:40] - half).max() <= 1
+    assert (pixels[40:] == 255).all()

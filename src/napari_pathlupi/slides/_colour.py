@@ -9,6 +9,24 @@ from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides._resample import Picture
 
 
+def over_white(rgba: Picture, multiplied: bool = False) -> Picture:
+    """Return (height, width, 3) of a picture with transparency as it looks on white, rounded to nearest.
+
+    Parameters
+    ----------
+    rgba
+        (height, width, 4).
+    multiplied
+        Whether its colours are multiplied by their opacity already (TIFF 6.0, tag 338: associated alpha).
+    """
+    alpha = rgba[..., 3:].astype(np.uint16)
+    if alpha.min(initial=255) == 255:
+        return rgba[..., :3]
+    if multiplied:
+        return np.asarray(np.minimum(rgba[..., :3] + (255 - alpha), 255), np.uint8)
+    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
 def srgb_from(profile: bytes, name: str) -> Callable[[Picture], Picture]:
     """Return what turns stored RGB pixels into sRGB (IEC 61966-2-1): LittleCMS, in the intent that the profile names.
 

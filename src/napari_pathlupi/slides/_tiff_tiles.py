@@ -13,6 +13,7 @@ import simplejpeg
 
 from napari_pathlupi.errors import SlideError, UnknownFormatError
 from napari_pathlupi.slides._bands import reduce_by_halving
+from napari_pathlupi.slides._colour import over_white
 from napari_pathlupi.slides._lzw import LIBTIFF, Strip
 from napari_pathlupi.slides._memory import MEMORY
 from napari_pathlupi.slides._slide import WHITE, Picture
@@ -26,6 +27,8 @@ BOUNDED = {1, 5, 8, 32773, 32946, 34925, 50000, JPEG, *JPEG_2000}
 """Compressions whose decoded size is known or bounded before decoding: a small file cannot fill the memory."""
 GREY, RGB, YCBCR = 1, 2, 6
 """TIFF 6.0, tag 262 PhotometricInterpretation."""
+MULTIPLIED, APART = 1, 2
+"""TIFF 6.0, tag 338 ExtraSamples: associated alpha, whose colours are multiplied by it, and unassociated alpha."""
 PLAIN_ROWS, PLAIN_BYTES = 256, 64 * 1024 * 1024
 """Rows of an uncompressed picture that are read at once, and their bytes at most (our choice)."""
 MOST_TILE_PX = 1 << 27
@@ -62,6 +65,8 @@ class TiledPage:
         TIFF tag 259.
     decode_segment
         (bytes, index) to pixels, for what is not plain JPEG.
+    alpha
+        Kind of the fourth sample, TIFF 6.0 tag 338: `MULTIPLIED` or `APART` is opacity, anything else is left aside.
     jpeg_head
         What goes before a tile's own stream, or None when tifffile decodes.
     whole_jpeg
@@ -80,6 +85,7 @@ class TiledPage:
     jpeg_head: bytes | None
     whole_jpeg: bool
     frequent: frozenset[int]
+    alpha: int = 0
 
     @classmethod
     def of(cls, page: Any, name: str) -> Self:
@@ -120,6 +126,7 @@ class TiledPage:
             _jpeg_head(page) if whole_jpeg else None,
             whole_jpeg,
             _frequent(counts[:cells]),
+            int(page.extrasamples[0]) if page.samplesperpixel == 4 and page.extrasamples else 0,
         )
 
     @property
@@ -170,7 +177,9 @@ class TiledPage:
 
     def _decode_whole(self, data: bytes, row: int, column: int) -> Picture:
         decoded, *_ = self.decode_segment(data, row * self.counts.shape[1] + column)
-        pixels = decoded.reshape(decoded.shape[-3:])[..., :3]
+        pixels = decoded.reshape(decoded.shape[-3:])
+        opaque = self.alpha not in (MULTIPLIED, APART) or pixels.shape[2] != 4
+        pixels = pixels[..., :3] if opaque else over_white(pixels, self.alpha == MULTIPLIED)
         self._must_fit(pixels.shape[:2], row)
         if self.compression == APERIO_YCBCR:
             pixels = rgb_of(pixels)

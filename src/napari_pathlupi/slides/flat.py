@@ -1,6 +1,8 @@
 """PNG and JPEG pictures, read whole."""
 
+import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +14,17 @@ from napari_pathlupi.core.geometry import Level, SlideFrame
 from napari_pathlupi.errors import SlideError
 from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._choice import DEFAULT, Choice
+from napari_pathlupi.slides._colour import over_white
 from napari_pathlupi.slides._pyramid import lazy_pyramid
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
-from napari_pathlupi.slides.openslide import over_white
 
 if TYPE_CHECKING:
     import dask.array as da
 
 
+ORIENTATION = 274
+DIRECTIONS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
+"""EXIF 2.3, tag Orientation 1 to 4: which way rows and columns run; 5 to 8 are the same of a transposed picture."""
 PNG = b"\x89PNG\r\n\x1a\n"
 """PNG 5.2: how every file begins."""
 MOST_PX = 1 << 28
@@ -89,7 +94,30 @@ def open_picture(path: Path, choice: Choice = DEFAULT) -> PictureSlide:
     if picture.ndim == 2 or picture.shape[2] < 3:
         picture = np.repeat(picture.reshape(*picture.shape[:2], -1)[..., :1], 3, axis=2)
     picture = over_white(picture) if picture.shape[2] == 4 else picture
-    return PictureSlide(path, np.ascontiguousarray(picture), fingerprint_of(path)).choose(choice)
+    profile, orientation = _told_beside(data, is_png)
+    slide = PictureSlide(path, np.ascontiguousarray(_upright(picture, orientation)), fingerprint_of(path))
+    return slide.choose(choice, replace(slide.offer, icc_profile=profile))
+
+
+def _told_beside(data: bytes, is_png: bool) -> tuple[bytes, int]:
+    """The ICC profile of a picture, or nothing, and how it is turned (EXIF 2.3, tag 274), 1 for upright."""
+    from PIL import Image, JpegImagePlugin, PngImagePlugin
+
+    kind = PngImagePlugin.PngImageFile if is_png else JpegImagePlugin.JpegImageFile
+    try:
+        told = kind(io.BytesIO(data)).info
+        exif = Image.Exif()
+        exif.load(told.get("exif", b""))
+        orientation = exif.get(ORIENTATION, 1)
+    except (SyntaxError, ValueError, OSError, struct.error, LookupError, TypeError):  # the pixels were decoded
+        return b"", 1
+    return told.get("icc_profile") or b"", orientation if orientation in range(1, 9) else 1
+
+
+def _upright(picture: Picture, orientation: int) -> Picture:
+    turned = picture.swapaxes(0, 1) if orientation > 4 else picture
+    down, right = DIRECTIONS[(orientation - 1) % 4]
+    return turned[::down, ::right]
 
 
 def _stated_size(data: bytes, is_png: bool) -> tuple[int, int]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
 from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
 from napari_pathlupi.slides._choice import DEFAULT, Choice
+from napari_pathlupi.slides._colour import over_white
 from napari_pathlupi.slides._foreign import (
     FAULTS,
     VIRTUAL_TILE_PX,
@@ -76,14 +76,6 @@ class OpenSlideSlide(TiledSlide):
 
     def close(self) -> None:
         self._handles.close()
-
-
-def over_white(rgba: npt.NDArray[np.uint8]) -> Picture:
-    """Return (height, width, 3) of a picture with transparency as it looks on white, rounded to nearest."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    if alpha.min(initial=255) == 255:
-        return rgba[..., :3]
-    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _mpp(properties: Mapping[str, str]) -> Mpp | None:
