@@ -23,6 +23,9 @@ def test_a_folder_of_wsinfer_predicts_and_shows_a_map_of_each_class(window: Any,
     window.until(lambda: sorted(window.kinds()) == sorted(["slide", "tissue", *maps]))
     panel.choose_run(panel.session.runs[0])
     assert panel.answer.headline.text() in ("Other", "Tumor")
+    headline = panel.answer.headline
+    window.look()
+    assert headline.fontMetrics().horizontalAdvance(headline.text()) + 14 <= headline.width()  # nothing is cut off
     assert "was not checked" in panel.answer.reference.text()
     assert [panel.map.kind.itemText(i) for i in range(panel.map.kind.count())] == [
         m.capitalize()[:1] + m[1:] for m in maps

@@ -41,7 +41,8 @@ class AnswerView(QWidget):
             f"font-size: {size}px; font-weight: {weight}; border-left: 6px solid {colour or GREY}; padding-left: 8px;"
         )
         self.certainty.setText(answer.certainty if supported else "")
-        self.certainty.setStyleSheet("font-size: 22px;")
+        beside = 22 if len(answer.certainty) <= len("100 %") else 15  # longer words leave the headline its room
+        self.certainty.setStyleSheet(f"font-size: {beside}px;")
         self.remark.setText(remark(prediction))
         self.remark.setVisible(bool(self.remark.text()))
         self.reference.setText(reference_words(prediction.reference))
