@@ -21,8 +21,8 @@ def convert_steps(
 
     The µm per pixel stand in the resolution tags of TIFF 6.0, as fractions of 32-bit numbers: exact to 1e-9. Unequal
     sides stay so, and an unknown scale stays unknown. What was chosen of the file (plane, scene, colours) stands in the
-    ImageDescription of each level. ICC profile, label and macro image are left out. Tiles that
-    cannot be read are white; ``slide.missing_tiles`` counts them afterwards.
+    ImageDescription of each level. ICC profile, label and macro image are left out. Tiles that cannot be read are
+    white; ``slide.missing_tiles`` counts them afterwards.
 
     Parameters
     ----------
@@ -49,19 +49,17 @@ def convert_steps(
         When asked to stop.
     """
     _must_be_possible(path, quality)
-    mpp = slide.frame.mpp
-    scale = (mpp.y, mpp.x) if mpp else None
-    layout = SlideLayout(
-        slide.frame.shape_px0,
-        scale,
-        factor=2,
-        lossless=lossless,
-        quality=quality,
-        aperio=False,
-        note=_note(slide.choice.stated()),
-    )
+    layout = _layout(slide, lossless, quality)
     read = partial(slide.lenient().read_level, 0)
     return (yield from write_slide_steps(path, read, layout, cancel or CancelFlag()))
+
+
+def _layout(slide: Slide, lossless: bool, quality: int) -> SlideLayout:
+    mpp, note = slide.frame.mpp, _note(slide.choice.stated())
+    scale = (mpp.y, mpp.x) if mpp else None
+    return SlideLayout(
+        slide.frame.shape_px0, scale, factor=2, lossless=lossless, quality=quality, aperio=False, note=note
+    )
 
 
 def _note(stated: Mapping[str, object]) -> str | None:
