@@ -67,7 +67,7 @@ def test_a_slide_in_use_is_tried_again_and_a_gpu_is_asked_for_where_there_is_one
     from distributed import LocalCluster
 
     monkeypatch.setattr(cohort_cluster, "LATER_S", 0.1)
-    path = write_quick_slide(tmp_path / "case.tif", 0, 1, 1)
+    path = write_quick_slide(tmp_path / "case.tif", 0, 2, 2)
     order = Order("stain-texture", str(tmp_path / "store"))
     with open_slide(path, mpp=0.5) as slide:
         facts = SlideFacts("case.tif", slide.fingerprint, (0.5, 0.5), "stated by the user")
