@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -189,3 +190,13 @@ def test_one_slide_that_cannot_be_read_keeps_no_other_from_its_result(
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("pathlupi: there is no file nowhere.svs")
     assert said[-1] == "pathlupi: 1 of 2 slides have no result, as told above: nowhere.svs."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told otherwise there")
+def test_whoever_reads_only_the_first_line_sees_no_traceback(addressed_slide: Path) -> None:
+    code = f"import sys; from napari_pathlupi.cli import main; sys.exit(main(['info', {str(addressed_slide)!r}]))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -26,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         chosen.run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Cancelled as error:
         print(f"pathlupi: {error}", file=sys.stderr)
         return 130
