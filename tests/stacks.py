@@ -1,6 +1,7 @@
 """Slides with several focal planes, scenes or a colour profile, written for tests."""
 
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ ADOBE_RGB = ((0.3127, 0.3290, 1.0), (0.64, 0.33, 1.0, 0.21, 0.71, 1.0, 0.15, 0.0
 """Adobe RGB (1998), 4.2.1: white point and primaries as (x, y, Y)."""
 
 
+@cache
 def a_profile() -> bytes:
-    """An ICC profile whose colours differ from sRGB by much."""
+    """An ICC profile whose colours differ from sRGB by much; made once, as it carries the second it was made in."""
     profile: bytes = imagecodecs.cms_profile("rgb", whitepoint=ADOBE_RGB[0], primaries=ADOBE_RGB[1], gamma=2.2)
     return profile
 
