@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_pathlupi.bundle import About, Bundle
+from napari_pathlupi.bundle import About, Bundle, CataloguePart
 from napari_pathlupi.workflows.demo import IDENTITY
 from napari_pathlupi.workflows.model import save_model
 from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
@@ -21,10 +21,12 @@ ABOUT = About(
     created="2026-11-21",
 )
 
+TASK = CataloguePart(name="classification", settings={"classes": ["Alpha", "Beta"]})
+
 
 def save_quick_model(folder: Path) -> Bundle:
     """A bundle of two classes that finds every real slide unlike its own."""
     rng = np.random.default_rng(3)
     bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
-    cases = TrainingCases(bags, IDENTITY, np.arange(12) % 2, ("Alpha", "Beta"))
+    cases = TrainingCases(bags, IDENTITY, TASK, np.arange(12.0)[:, None] % 2)
     return save_model(folder, train(cases, TrainConfig(objective="", steps=5)), ABOUT, bags[0])

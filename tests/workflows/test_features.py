@@ -20,13 +20,13 @@ from napari_pathlupi.workflows.predict import predict
 from napari_pathlupi.workflows.save import save_prediction
 from napari_pathlupi.workflows.tile import tile
 from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
-from quick_model import ABOUT
+from quick_model import ABOUT, TASK
 
 
 def model_of(identity: EncoderIdentity, folder: Path) -> Bundle:
     rng = np.random.default_rng(3)
     bags = [rng.normal(size=(9, identity.dim)).astype(np.float32) for _ in range(12)]
-    cases = TrainingCases(bags, identity, np.arange(12) % 2, ("Alpha", "Beta"))
+    cases = TrainingCases(bags, identity, TASK, np.arange(12.0)[:, None] % 2)
     return save_model(folder, train(cases, TrainConfig(objective="", steps=3)), ABOUT, bags[0])
 
 

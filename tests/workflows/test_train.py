@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import CancelFlag
 from napari_pathlupi.errors import Cancelled, InferenceError, MismatchError
@@ -15,6 +16,7 @@ from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train, t
 
 DIM, TILES, SETS = 8, 30, 12
 IDENTITY = EncoderIdentity("planted", "1", DIM, 256, 0.5)
+TASK = CataloguePart(name="classification", settings={"classes": ["A", "B"]})
 SHORT = TrainConfig(rna_steps=60, steps=180, learning_rate=3e-3)
 
 
@@ -42,7 +44,8 @@ def planted(count: int, seed: int) -> TrainingCases:
     mixing = np.random.default_rng(0).normal(size=(4, SETS))
     targets = hidden @ mixing + 0.3 * rng.normal(size=(count, SETS))
     targets /= targets.std(axis=0)
-    return TrainingCases(list(bags), IDENTITY, labels, ("A", "B"), targets, tuple(f"set {i}" for i in range(SETS)))
+    wanted = labels[:, None].astype(float)
+    return TrainingCases(list(bags), IDENTITY, TASK, wanted, targets, tuple(f"set {i}" for i in range(SETS)))
 
 
 TEST = planted(80, seed=99)
@@ -50,7 +53,7 @@ TEST = planted(80, seed=99)
 
 def accuracy(model: SlideModel) -> float:
     said = [int(model.infer(bag).outputs.argmax()) for bag in TEST.bags]
-    return float(np.mean(said == TEST.labels))
+    return float(np.mean(said == TEST.wanted[:, 0]))
 
 
 def attention_on_the_odd_tile(model: SlideModel) -> float:
@@ -71,7 +74,7 @@ def test_the_mean_of_all_tiles_does_not():
 
 def test_expression_teaches_where_to_look_when_labels_are_few():
     cases = planted(60, seed=2)
-    few = replace(cases, labels=np.where(np.arange(60) < 12, cases.labels, -1))
+    few = replace(cases, wanted=np.where(np.arange(60)[:, None] < 12, cases.wanted, np.nan))
     with_rna, without = train(few, SHORT), train(few, replace(SHORT, objective=""))
     assert attention_on_the_odd_tile(with_rna) > attention_on_the_odd_tile(without) + 0.1
     assert accuracy(with_rna) >= accuracy(without)
@@ -112,9 +115,9 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
 
 def test_a_case_with_neither_label_nor_expression_teaches_nothing():
     cases = planted(20, seed=1)
-    labels, targets = cases.labels.copy(), cases.targets.copy()
-    labels[3], targets[3] = -1, np.nan
-    silent = replace(cases, labels=labels, targets=targets)
+    wanted, targets = cases.wanted.copy(), cases.targets.copy()
+    wanted[3], targets[3] = np.nan, np.nan
+    silent = replace(cases, wanted=wanted, targets=targets)
     bags = list(cases.bags)
     bags[3] = bags[3][::-1].copy()  # another bag with the same mean and spread
     np.testing.assert_allclose(
@@ -166,10 +169,10 @@ def test_the_training_cases_are_like_themselves():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"labels": np.zeros(3, np.int64)}, "3 labels"),
-        ({"labels": np.full(20, -1)}, "0 of them labelled"),
-        ({"labels": np.full(20, 2)}, "below the number of classes"),
-        ({"gene_sets": ("one",)}, "1 names of gene sets"),
+        ({"wanted": np.zeros((3, 1))}, "shape \\(3, 1\\)"),
+        ({"wanted": np.full((20, 1), np.nan)}, "0 of them labelled"),
+        ({"wanted": np.full((20, 1), 2.0)}, "index of its class"),
+        ({"gene_sets": ("one",)}, "and 1 of targets"),
         ({"bags": [np.zeros((3, DIM + 1), np.float32)] * 20}, "bag 0 has the shape"),
         ({"bags": [np.zeros((0, DIM), np.float32)] * 20}, "bag 0 has the shape"),
         ({"bags": [np.full((2, DIM), np.nan, np.float32)] * 20}, "finite"),
@@ -181,5 +184,5 @@ def test_cases_that_do_not_fit_together_are_refused_in_a_sentence(change, words)
 
 
 def test_too_few_cases_are_refused():
-    with pytest.raises(MismatchError, match="at least 10 cases"):
+    with pytest.raises(MismatchError, match="at least 10 are needed"):
         planted(9, seed=1)

@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_pathlupi.core.answers import ClassProbabilities
+from napari_pathlupi.errors import MismatchError
 from napari_pathlupi.tasks._task import Task
 
 if TYPE_CHECKING:
@@ -49,9 +53,21 @@ class Classification(Task):
     def settings(self) -> Mapping[str, Any]:
         return {"classes": list(self.classes), "colours": list(self.colours)}
 
-    def loss(self, outputs: "Float[Tensor, 'slides outputs']", labels: "Tensor") -> "Float[Tensor, '']":
-        """Return the mean cross entropy; ``labels`` are (slides,) integers."""
-        return -outputs.log_softmax(dim=-1).gather(1, labels[:, None]).mean()
+    def check(self, wanted: npt.NDArray[np.float64]) -> None:
+        known = wanted[np.isfinite(wanted)]
+        if not len(known) or not np.isin(known, range(len(self.classes))).all():
+            raise MismatchError(
+                f"{len(wanted)} cases, {len(known)} of them labelled with numbers up to {known.max(initial=0):g}, for "
+                f"{len(self.classes)} classes: some must be labelled, each with the index of its class."
+            )
+
+    def loss(
+        self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
+    ) -> "Float[Tensor, '']":
+        """Return the mean cross entropy over the labelled slides; ``wanted`` holds the index of the class."""
+        known = wanted[:, 0].isfinite()
+        labels = wanted[known].long()
+        return -outputs[known].log_softmax(dim=-1).gather(1, labels).sum() / known.sum().clamp(min=1)
 
     def answer(self, outputs: "Float[Tensor, 'outputs']") -> ClassProbabilities:
         """Return the class probabilities, the softmax of the outputs."""

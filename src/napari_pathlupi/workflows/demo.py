@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binomtest
 
-from napari_pathlupi.bundle import About
+from napari_pathlupi.bundle import About, CataloguePart
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, as_part_of
 from napari_pathlupi.molecular.expression import GeneSetScale
 from napari_pathlupi.molecular.gene_sets import hallmark
@@ -34,6 +34,7 @@ COHORT = SimulationConfig(cases=400, seed=2506, held_back=0.2)
 SLIDE = SimulationConfig(cases=4, seed=7, shape_px=(5120, 7168), pen_share=1.0)
 """A larger slide than any of the cohort, of a seed that is not in it; picked by eye out of eight, all named right."""
 TRAINING = TrainConfig(settings={"tokens": 8})
+TASK = CataloguePart(name="classification", settings={"classes": list(SUBTYPES)})
 GOLDEN_TILES = 16
 
 
@@ -77,9 +78,9 @@ class EmbeddedCohort:
             self.table.iloc[chosen], [self.bags[int(i)] for i in chosen], self.expression.iloc[chosen]
         )
 
-    def labels(self) -> npt.NDArray[np.int64]:
+    def labels(self) -> npt.NDArray[np.float64]:
         """(cases,) index of each case's subtype."""
-        return np.array([SUBTYPES.index(subtype) for subtype in self.table["subtype"]], np.int64)
+        return np.array([SUBTYPES.index(subtype) for subtype in self.table["subtype"]], np.float64)
 
 
 def embed_cohort_steps(folder: Path, cancel: CancelFlag | None = None) -> Steps[EmbeddedCohort]:
@@ -103,7 +104,7 @@ def embed_cohort_steps(folder: Path, cancel: CancelFlag | None = None) -> Steps[
 def cases_of(cohort: EmbeddedCohort, scale: GeneSetScale) -> TrainingCases:
     """Return a cohort as training cases, its expression scaled as fitted on the training split."""
     targets = scale.apply(cohort.expression).to_numpy()
-    return TrainingCases(cohort.bags, IDENTITY, cohort.labels(), SUBTYPES, targets, scale.names)
+    return TrainingCases(cohort.bags, IDENTITY, TASK, cohort.labels()[:, None], targets, scale.names)
 
 
 def train_demo_steps(

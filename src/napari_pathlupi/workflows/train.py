@@ -31,10 +31,11 @@ class TrainingCases:
         Per case, (tiles, dim) feature vectors, float32; all slides of a case together.
     identity
         The patch encoder that made them.
-    labels
-        (cases,) index into ``classes``; -1 where the label is unknown.
-    classes
-        Names of the classes.
+    task
+        Name and settings of the task.
+    wanted
+        (cases, columns) what is known of each case, as the task reads it (for a classification the index of the
+        class); NaN where unknown.
     targets
         (cases, gene sets) activities; a row with any NaN is a case whose expression is unknown; None without any.
     gene_sets
@@ -43,33 +44,29 @@ class TrainingCases:
 
     bags: Sequence[npt.NDArray[np.float32]]
     identity: EncoderIdentity
-    labels: npt.NDArray[np.int64]
-    classes: tuple[str, ...]
+    task: CataloguePart
+    wanted: npt.NDArray[np.float64]
     targets: npt.NDArray[np.float64] | None = None
     gene_sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.bags)
-        if len(self.labels) != count or (self.targets is not None and len(self.targets) != count):
+        task = tasks[self.task.name](**self.task.settings)
+        rows = None if self.targets is None else self.targets.shape
+        if self.wanted.shape != (count, task.columns) or rows not in (None, (count, len(self.gene_sets))):
             raise MismatchError(
-                f"{count} bags, {len(self.labels)} labels and "
-                f"{'no' if self.targets is None else len(self.targets)} rows of targets: one of each per case."
+                f"{count} bags, labels of the shape {self.wanted.shape}, targets of the shape {rows}: one row of each "
+                f"per case is needed, with {task.columns} columns of labels and {len(self.gene_sets)} of targets."
             )
-        if self.targets is not None and self.targets.shape[1] != len(self.gene_sets):
-            raise MismatchError(
-                f"{self.targets.shape[1]} columns of targets, {len(self.gene_sets)} names of gene sets."
-            )
+        if count < MIN_CASES:
+            raise MismatchError(f"{count} cases: at least {MIN_CASES} are needed to say what a slide like them is.")
+        task.check(self.wanted)
         for i, bag in enumerate(self.bags):
             if bag.ndim != 2 or bag.shape[1] != self.identity.dim or not len(bag) or not np.isfinite(bag).all():
                 raise MismatchError(
                     f"bag {i} has the shape {bag.shape}: at least one tile of {self.identity.dim} finite numbers is "
                     f"needed, as {self.identity.name} gives them."
                 )
-        if count < MIN_CASES or self.labels.max(initial=-1) >= len(self.classes) or not (self.labels >= 0).any():
-            raise MismatchError(
-                f"{count} cases, {int((self.labels >= 0).sum())} of them labelled, for {len(self.classes)} classes: "
-                f"at least {MIN_CASES} cases, some labelled, and labels below the number of classes are needed."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +166,11 @@ def recipe_of(cases: TrainingCases, config: TrainConfig) -> Recipe:
     if _has_rna(cases, config).any():
         settings = dict(config.objective_settings)
         objective = ObjectivePart(name=config.objective, settings=settings, targets=cases.gene_sets)
-    task = tasks["classification"](cases.classes)
+    task = tasks[cases.task.name](**cases.task.settings)
     return Recipe(
         patch_encoder=PatchEncoderPart.of(cases.identity),
         slide_encoder=CataloguePart(name=config.slide_encoder, settings=dict(config.settings)),
-        task=CataloguePart(name="classification", settings=dict(task.settings())),
+        task=CataloguePart(name=cases.task.name, settings=dict(task.settings())),
         objective=objective,
     )
 
@@ -205,28 +202,28 @@ def _rate(progress: float) -> float:
 class _Batch:
     features: Tensor  # s n d, padded
     real: Tensor  # s n
-    labels: Tensor  # s, -1 where unknown or not yet wanted
+    wanted: Tensor  # s c, NaN where unknown or not yet wanted
     targets: Tensor  # s g
     has_rna: Tensor  # s
 
 
 def _batches(cases: TrainingCases, has_rna: npt.NDArray[np.bool_], config: TrainConfig) -> Iterator[_Batch]:
     rng = np.random.default_rng(config.seed)
-    has_label = cases.labels >= 0
-    no_labels = np.full_like(cases.labels, -1)
-    stages = ((has_rna, config.rna_steps, no_labels), (has_rna | has_label, config.steps, cases.labels))
-    for pool, steps, labels in stages:
+    has_label = np.isfinite(cases.wanted).any(axis=1)
+    nothing = np.full_like(cases.wanted, np.nan)
+    stages = ((has_rna, config.rna_steps, nothing), (has_rna | has_label, config.steps, cases.wanted))
+    for pool, steps, wanted in stages:
         candidates = np.flatnonzero(pool)
         passes = math.ceil(steps * config.batch / max(len(candidates), 1))
         order = np.concatenate([rng.permutation(candidates) for _ in range(passes)] or [candidates])
         for first in range(0, min(steps * config.batch, len(order)), config.batch):
-            yield _padded(cases, order[first : first + config.batch], labels, has_rna, config, rng)
+            yield _padded(cases, order[first : first + config.batch], wanted, has_rna, config, rng)
 
 
 def _padded(
     cases: TrainingCases,
     chosen: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.float64],
     has_rna: npt.NDArray[np.bool_],
     config: TrainConfig,
     rng: np.random.Generator,
@@ -238,7 +235,7 @@ def _padded(
     for i, bag in enumerate(bags):
         features[i, : len(bag)], real[i, : len(bag)] = bag, True
     targets = np.zeros((len(cases.bags), 0)) if cases.targets is None else cases.targets
-    arrays = features, real, labels[chosen], targets[chosen].astype(np.float32), has_rna[chosen]
+    arrays = features, real, wanted[chosen].astype(np.float32), targets[chosen].astype(np.float32), has_rna[chosen]
     return _Batch(*(torch.from_numpy(array).to(config.device) for array in arrays))
 
 
@@ -249,10 +246,7 @@ def _drawn(bag: npt.NDArray[np.float32], most: int, rng: np.random.Generator) ->
 
 def _loss(model: SlideModel, batch: _Batch, weight: float) -> Tensor:
     outputs, encoded = model(model.standardise(batch.features), batch.real)
-    loss: Tensor = outputs.new_zeros(())
-    labelled = batch.labels >= 0
-    if labelled.any():
-        loss = loss + model.task.loss(outputs[labelled], batch.labels[labelled])
+    loss = model.task.loss(outputs, batch.wanted)
     if model.objective is not None:
         loss = loss + weight * model.objective(encoded.embedding, batch.targets, batch.has_rna)
     return loss
