@@ -144,3 +144,9 @@ class InferenceError(PathlupiError):
 
 class Cancelled(PathlupiError):
     """Stopped before there was anything to keep."""
+
+
+def words_of(error: BaseException) -> str:
+    """Return the first line of what an error says, without the full stop, or its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -194,14 +194,11 @@ def test_musk_comes_only_from_the_package_of_its_authors():
         patch_encoders["musk"].load("cpu")
 
 
-def test_a_broken_timm_is_one_sentence_that_says_what_to_install(monkeypatch):
-    def broken(name, *more, **others):
-        if name == "timm":
-            raise RuntimeError("operator torchvision::nms does not exist\nand more")
-        return importing(name, *more, **others)
-
-    importing = __import__
-    monkeypatch.setattr("builtins.__import__", broken)
+def test_a_broken_timm_is_one_sentence_that_says_what_to_install(tmp_path, monkeypatch):
+    for module in [name for name in sys.modules if name.partition(".")[0] == "timm"]:
+        monkeypatch.delitem(sys.modules, module)
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist\\nand more')")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingExtraError, match=r"timm cannot be loaded \(operator torchvision::nms does not exist\)"):
         _timm.timm()
 

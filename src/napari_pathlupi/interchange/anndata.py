@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.core.features import FeatureBag
-from napari_pathlupi.errors import MissingExtraError
 from napari_pathlupi.interchange._h5 import datasets, matrix, number, opened, text, whole
 from napari_pathlupi.interchange._told import Reader, Stated, Told, Writer
 
@@ -53,7 +53,7 @@ def as_anndata(bag: FeatureBag, slide_name: str) -> Any:
     """
     import pandas as pd
 
-    anndata = _library()
+    anndata = load_extra("anndata", "anndata")
     grid = bag.grid
     corners, (height, width) = grid.origins_px0[:, ::-1], grid.side_px0
     columns = {"x": corners[:, 0], "y": corners[:, 1], "width": width, "height": height, "coverage": grid.coverage}
@@ -79,16 +79,6 @@ def as_anndata(bag: FeatureBag, slide_name: str) -> Any:
 
 def _write(path: Path, bag: FeatureBag, slide_name: str) -> None:
     as_anndata(bag, slide_name).write_h5ad(path)
-
-
-def _library() -> Any:
-    try:
-        import anndata
-    except Exception as error:  # a broken library raises anything
-        raise MissingExtraError(
-            f"AnnData needs a library ({error}): pip install -c constraints.txt 'napari-pathlupi[anndata]'."
-        ) from error
-    return anndata
 
 
 READER = Reader("AnnData of ours", 15, _knows, _read)

@@ -9,14 +9,14 @@ import sys
 import threading
 import warnings
 from dataclasses import replace
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_pathlupi.errors import InferenceError, MissingExtraError
+from napari_pathlupi.core.extras import load_extra
+from napari_pathlupi.errors import InferenceError, words_of
 
 if TYPE_CHECKING:
     from napari_pathlupi.patch_encoders._encoder import EncodeTiles, Loaded
@@ -36,11 +36,7 @@ def openvino(part: str = "openvino") -> ModuleType:
         When it is absent or broken.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it reports each import otherwise
-    try:
-        return import_module(part)
-    except Exception as error:  # a broken library may raise anything while it is imported
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MissingExtraError(f"{part} cannot be loaded ({reason}): {INSTALL}") from error
+    return load_extra(part, "cpu-engine")
 
 
 def is_convolutional(network: nn.Module) -> bool:
@@ -85,8 +81,7 @@ def on_openvino(loaded: "Loaded", streams: int, calibration: Tensor | None = Non
             model = _in_int8(model, prepared, calibration)
         compiled = _compiled(library, model, streams)
     except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InferenceError(f"OpenVINO cannot run {name} ({reason}): choose the engine torch.") from error
+        raise InferenceError(f"OpenVINO cannot run {name} ({words_of(error)}): choose the engine torch.") from error
     encode = _encoder(compiled, prepared)
     if calibration is None:
         return replace(loaded, encode=encode, engine="openvino", network=None)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from napari_pathlupi.errors import MissingExtraError, WeightsError
+from napari_pathlupi.errors import MissingExtraError, WeightsError, words_of
 from napari_pathlupi.patch_encoders import _places
 from napari_pathlupi.patch_encoders._checkpoint import digest_of, fill, read_tensors
 from napari_pathlupi.patch_encoders._encoder import Loaded
@@ -112,9 +112,9 @@ def built(architecture: "Architecture") -> nn.Module:
         computed = [name for name, _ in network.named_buffers() if name not in kept]
         return architecture.build() if computed else network
     except (RuntimeError, TypeError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingExtraError(
-            f"the installed {' and '.join(architecture.requires)} cannot build this network ({reason}): {INSTALL['']}"
+            f"the installed {' and '.join(architecture.requires)} cannot build this network ({words_of(error)}): "
+            f"{INSTALL['']}"
         ) from error
 
 

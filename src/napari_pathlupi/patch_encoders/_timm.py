@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_pathlupi.errors import MissingExtraError
+from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.patch_encoders._places import INSTALL
 from napari_pathlupi.patch_encoders._pretrained import Architecture
 
@@ -23,13 +23,7 @@ def timm() -> ModuleType:
     MissingExtraError
         When it is absent or broken: its import of torchvision fails with a RuntimeError beside another build of torch.
     """
-    try:
-        import timm as library
-    except Exception as error:  # a broken library may raise anything while it is imported
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MissingExtraError(f"timm cannot be loaded ({reason}): {INSTALL['']}") from error
-    module: ModuleType = library
-    return module
+    return load_extra("timm", INSTALL[""])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_pathlupi.errors import MissingExtraError
+from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.patch_encoders._places import INSTALL
 from napari_pathlupi.patch_encoders._pretrained import HALF, Architecture, Preparation, PretrainedEncoder, Weights
 from napari_pathlupi.patch_encoders._timm import timm
@@ -27,11 +27,7 @@ class OfThePackage(Architecture):
         from napari_pathlupi.patch_encoders._musk import ImagePart
 
         library = timm()
-        try:
-            from musk import modeling  # noqa: F401 - registers the network with timm
-        except Exception as error:  # a broken library may raise anything while it is imported
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise MissingExtraError(f"musk cannot be loaded ({reason}): {INSTALL['musk']}") from error
+        load_extra("musk.modeling", INSTALL["musk"])  # registers the network with timm
         return ImagePart(library.create_model("musk_large_patch16_384"))
 
     def tensors(self, published: "Tensors", network: "Module") -> "Tensors":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from napari_pathlupi.core.geometry import Level, Mpp, SlideFrame, downsample_of
-from napari_pathlupi.errors import DamagedTileError, SlideError
+from napari_pathlupi.errors import DamagedTileError, SlideError, words_of
 from napari_pathlupi.slides._bands import white_around
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._hatch import StandIn, hatch, white
@@ -36,12 +36,6 @@ LOST = frozenset({errno.EIO, errno.ESTALE})
 """What a system says of a drive or share that is gone while it still lists the file."""
 FAULTS = (*TIFF_FAULTS, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 """What a library raises over damaged metadata or pixels: a changed byte may turn up as any of these."""
-
-
-def words_of(error: BaseException) -> str:
-    """Return the first line of what an error says, without the full stop, or its kind where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def must_be_held(shape_px0: tuple[int, int], files: Iterable[Path], name: str) -> None:

@@ -8,14 +8,16 @@ import logging
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
-from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError
+from napari_pathlupi.errors import MissingExtraError, PathlupiError, SlideError, UnknownFormatError, words_of
 from napari_pathlupi.slides._choice import DEFAULT, Choice, Offer, Scene, must_be_one_of
-from napari_pathlupi.slides._foreign import FAULTS, HandlePool, TiledSlide, credible_mpp, must_be_held, words_of
+from napari_pathlupi.slides._foreign import FAULTS, HandlePool, TiledSlide, credible_mpp, must_be_held
 from napari_pathlupi.slides._slide import Format, Picture, Slide, fingerprint_of
 from napari_pathlupi.slides.openslide import OpenSlideSlide
 
@@ -172,15 +174,8 @@ def _through_openslide(path: Path, files: Sequence[Path], choice: Choice) -> Ope
     return found.popitem()[1].choose(choice)
 
 
-def _library() -> Any:
-    try:
-        import wsidicom
-    except Exception as error:  # a broken codec raises anything when it is loaded
-        raise MissingExtraError(
-            f"DICOM slides need wsidicom, which cannot be loaded ({words_of(error)}): "
-            "pip install 'napari-pathlupi[dicom]'."
-        ) from error
-    return wsidicom
+def _library() -> ModuleType:
+    return load_extra("wsidicom", "dicom", "a DICOM slide")
 
 
 def _wsidicom_faults() -> tuple[type[Exception], ...]:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from napari_pathlupi.core.geometry import Mpp, SlideFrame
-from napari_pathlupi.errors import UnknownFormatError
+from napari_pathlupi.errors import UnknownFormatError, words_of
 from napari_pathlupi.slides._choice import BESIDE, DEFAULT, Choice, Offer, Scene, must_be_one_of
-from napari_pathlupi.slides._foreign import FAULTS, TiledSlide, credible_mpp, must_be_held, words_of
+from napari_pathlupi.slides._foreign import FAULTS, TiledSlide, credible_mpp, must_be_held
 from napari_pathlupi.slides._slide import Format, Picture
 from napari_pathlupi.slides._tiff_metadata import UM_PER_OME_UNIT
 

@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
-from napari_pathlupi.errors import MissingExtraError, SlideError, UnknownFormatError
+from napari_pathlupi.errors import SlideError, UnknownFormatError, words_of
 from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.slides._colour import over_white
 from napari_pathlupi.slides._foreign import (
@@ -19,7 +21,6 @@ from napari_pathlupi.slides._foreign import (
     TiledSlide,
     credible_mpp,
     must_be_held,
-    words_of,
 )
 from napari_pathlupi.slides._slide import Format, Picture, fingerprint_of
 from napari_pathlupi.slides._tiff_metadata import COARSEST_BELIEVED
@@ -94,15 +95,8 @@ def _bounds(properties: Mapping[str, str]) -> Region | None:
     return Region((numbers[0], numbers[1]), (numbers[2], numbers[3]))
 
 
-def _library() -> Any:
-    try:
-        import openslide
-    except Exception as error:  # a broken binary raises anything when it is loaded
-        raise MissingExtraError(
-            f"this file needs OpenSlide, which cannot be loaded ({words_of(error)}): "
-            "pip install 'napari-pathlupi[openslide]'."
-        ) from error
-    return openslide
+def _library() -> ModuleType:
+    return load_extra("openslide", "openslide", "this file")
 
 
 def _handle(file: Path) -> Any:

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
-from napari_pathlupi.errors import MissingExtraError, SettingsError
+from napari_pathlupi.errors import SettingsError, words_of
 from napari_pathlupi.slides._url import SlideUrl
 from napari_pathlupi.store._lock import STALE_S
 from napari_pathlupi.workflows.cohort import Order, embed_entry
@@ -49,7 +50,7 @@ def embed_on_cluster_steps(
     SettingsError
         When no scheduler answers there, or it has no worker.
     """
-    library, total = _distributed(), len(entries)
+    library, total = load_extra("distributed", "distributed"), len(entries)
     entries, order = for_workers(entries, order)
     with Summary(entries, order.store) as summary, _client(library, address) as client:
         work = _Work(library, client, entries, order)
@@ -136,18 +137,5 @@ def _client(library: ModuleType, address: str) -> Any:
     except TimeoutError as error:
         raise SettingsError(f"{address} has no worker within {CONNECT_S} s: start some, then again.") from error
     except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SettingsError(f"no scheduler answers at {address} ({reason}): check the address.") from error
+        raise SettingsError(f"no scheduler answers at {address} ({words_of(error)}): check the address.") from error
     return client
-
-
-def _distributed() -> ModuleType:
-    try:
-        import distributed as library
-    except Exception as error:  # a broken library may raise anything while it is imported
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MissingExtraError(
-            f"distributed cannot be loaded ({reason}): pip install 'napari-pathlupi[distributed]'."
-        ) from error
-    module: ModuleType = library
-    return module

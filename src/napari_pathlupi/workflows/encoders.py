@@ -25,6 +25,7 @@ from napari_pathlupi.errors import (
     OutputError,
     SettingsError,
     WeightsError,
+    words_of,
 )
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.patch_encoders._encoder import State
@@ -216,8 +217,9 @@ def _in_words(encoder: PretrainedEncoder) -> Iterator[None]:
             "HF_ENDPOINT."
         ) from error
     except (HfHubHTTPError, OSError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{encoder.title}: the download from {address} failed ({reason}): try again.") from error
+        raise WeightsError(
+            f"{encoder.title}: the download from {address} failed ({words_of(error)}): try again."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
