@@ -212,6 +212,14 @@ def test_how_alike_the_engines_are_stands_in_summary_and_store(slides: Path, tmp
     assert rows["b.tif"]["outcome"] == "failed" and "choose the engine torch" in rows["b.tif"]["reason"]
 
 
+def test_plane_and_scene_are_those_asked_for(slides: Path, tmp_path: Path) -> None:
+    command = ["embed", str(slides / "a.tif"), "-o", str(tmp_path / "store"), "--mpp", "0.5"]
+    assert main([*command, "--scene", "3"]) == 2
+    assert "scene 3" in summary(tmp_path / "store")["a.tif"]["reason"]
+    assert main([*command, "--scene", "0"]) == 0
+    assert summary(tmp_path / "store")["a.tif"]["outcome"] == "done"
+
+
 def test_settings_that_cannot_be_are_told() -> None:
     with pytest.raises(SettingsError, match="a share between 0 and 1"):
         CohortConfig(min_coverage=50)

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 from napari_pathlupi.catalogue import patch_encoders
-from napari_pathlupi.commands._command import Command, add_settings, interruptible, settings, show
+from napari_pathlupi.commands._command import Command, add_settings, add_slide_options, interruptible, settings, show
 from napari_pathlupi.workflows.cohort import CohortConfig
 
 
@@ -15,7 +15,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", required=True, metavar="STORE", help="folder or address of the feature store")
     parser.add_argument("--encoder", default="stain-texture", help="as `pathlupi encoders` names it (stain-texture)")
     parser.add_argument("--weights", default="", help="file or folder with its weights")
-    parser.add_argument("--mpp", type=float, help="µm per pixel of every slide of which no table states it")
+    add_slide_options(parser, "µm per pixel of every slide of which no table states it")
     tissue = "GeoJSON that outlines the tissue, or a folder of SLIDE.geojson"
     parser.add_argument("--tissue", default="", metavar="GEOJSON", help=tissue)
     scheduler = "scheduler of a Dask cluster, such as tcp://10.0.0.1:8786"
@@ -27,13 +27,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.errors import SlideError
+    from napari_pathlupi.slides._choice import Choice
     from napari_pathlupi.workflows.cohort import Order, embed_cohort_steps
     from napari_pathlupi.workflows.cohort_cluster import embed_on_cluster_steps
     from napari_pathlupi.workflows.cohort_list import list_slides
     from napari_pathlupi.workflows.cohort_summary import FAILED, SUMMARY
 
     encoder, config = patch_encoders[chosen.encoder].name, settings(CohortConfig, chosen)
-    order = Order(encoder, chosen.out, config, chosen.weights, chosen.tissue, chosen.int8)
+    choice = Choice(chosen.plane, chosen.scene, chosen.colour)
+    order = Order(encoder, chosen.out, config, chosen.weights, chosen.tissue, chosen.int8, choice)
     entries = list_slides(chosen.slides, chosen.out)
     entries = [replace(entry, mpp=chosen.mpp if entry.mpp is None else entry.mpp) for entry in entries]
     with interruptible() as cancel:

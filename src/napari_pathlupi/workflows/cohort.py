@@ -12,6 +12,7 @@ from napari_pathlupi.core.progress import CancelFlag, Steps, run
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.errors import InferenceError, PathlupiError
 from napari_pathlupi.slides import Slide, open_slide
+from napari_pathlupi.slides._choice import DEFAULT, Choice
 from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.cohort_list import Entry
 from napari_pathlupi.workflows.cohort_summary import IN_USE, Row, Summary, row_of
@@ -58,6 +59,8 @@ class Order:
         GeoJSON that outlines the tissue, or a folder of such files called after their slides; "" for looking for it.
     int8
         Whether a convolution net may compute in int8 on a CPU: another network in effect, which the store tells apart.
+    choice
+        Which plane and scene of every slide, in which colours.
     """
 
     encoder: str
@@ -66,6 +69,7 @@ class Order:
     weights: str = ""
     tissue: str = ""
     int8: bool = False
+    choice: Choice = DEFAULT
 
 
 def embed_cohort_steps(entries: Sequence[Entry], order: Order, cancel: CancelFlag | None = None) -> Steps[list[Row]]:
@@ -134,7 +138,10 @@ def _prepare(
     entry: Entry, order: Order, torch_one: "Loaded", loaded: "Loaded", settings: dict[str, Any]
 ) -> tuple[Slide, TileGrid]:
     # a scale that a table states is not remembered: the table stays, and many workers would write at once
-    slide = open_slide(entry.place, entry.mpp) if entry.mpp is not None else open_at_scale(entry.place)[0]
+    if entry.mpp is not None:
+        slide = open_slide(entry.place, entry.mpp, **asdict(order.choice))
+    else:
+        slide = open_at_scale(entry.place, choice=order.choice)[0]
     try:
         identity = loaded.identity
         mask = read_tissue_of(slide, Path(order.tissue)) if order.tissue else None
