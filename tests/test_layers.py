@@ -7,24 +7,11 @@ from napari.layers import Image, Labels, Layer, Shapes
 from handmade import SLIDE_MPP, a_prediction
 from napari_pathlupi import layers
 from napari_pathlupi.core.geometry import Mpp
-from napari_pathlupi.core.results import Answer, AnswerRow, Evidence, Prediction
+from napari_pathlupi.core.outlook import Risk, SurvivalCurve
+from napari_pathlupi.core.results import Evidence, Prediction
 from napari_pathlupi.core.tissue import TissueMask
 
 MPP = Mpp(0.5, 0.25, "test")
-
-
-class Risk(Answer):
-    headline = "High risk"
-    certainty = "2.1"
-
-    def rows(self) -> list[AnswerRow]:
-        return [AnswerRow("risk", "2.1", 0.7)]
-
-    def numbers(self) -> dict[str, float]:
-        return {"risk": 2.1}
-
-    def as_dict(self) -> dict[str, float]:
-        return {"risk": 2.1}
 
 
 @pytest.fixture
@@ -97,9 +84,12 @@ def test_the_subtype_map_has_the_colours_of_the_answer(prediction: Prediction) -
     assert layer.metadata["pathlupi"]["legend"] == layers.LEGEND
 
 
-def test_evidence_for_one_value_makes_no_subtype_map(prediction: Prediction) -> None:
-    evidence = Evidence(("risk",), prediction.evidence.values[:, :1], "exact share of the logit")
-    assert layers.subtype_layer(replace(prediction, answer=Risk(), evidence=evidence), "run", SLIDE_MPP) is None
+def test_evidence_for_risks_and_bins_of_time_makes_no_subtype_map(prediction: Prediction) -> None:
+    evidence = Evidence(("log hazard",), prediction.evidence.values[:, :1], "exact share of the logit")
+    risk = replace(prediction, answer=Risk("death", 2.1), evidence=evidence)
+    curve = replace(prediction, answer=SurvivalCurve("overall survival", "months", (3.0, 9.0), (0.9, 0.4)))
+    for other in (risk, curve):
+        assert layers.subtype_layer(other, "run", SLIDE_MPP) is None
 
 
 def test_every_result_says_which_run_slide_and_model_it_is_of(prediction: Prediction) -> None:

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from napari_pathlupi.tasks.classification import PALETTE, Classification
+from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.tasks._task import PALETTE
+from napari_pathlupi.tasks.classification import Classification
 
 
 def test_the_answer_is_the_softmax_of_the_outputs():
@@ -42,3 +44,28 @@ def test_fewer_than_two_classes_are_refused(classes):
 def test_a_colour_too_few_is_refused():
     with pytest.raises(ValueError, match="one colour per class"):
         Classification(["A", "B"], ["#112233"])
+
+
+def test_balanced_weights_let_every_class_count_alike():
+    wanted = torch.tensor([[0.0]] * 9 + [[1.0]])
+    task = Classification(["A", "B"], weights="balanced").fitted(wanted.double().numpy())
+    assert task.weights == pytest.approx((10 / 18, 10 / 2))
+    outputs = torch.tensor([[3.0, 0.0]] * 10)
+    alone = Classification(["A", "B"]).loss(outputs[:1], wanted[:1]) + Classification(["A", "B"]).loss(
+        outputs[9:], wanted[9:]
+    )
+    torch.testing.assert_close(task.loss(outputs, wanted), alone / 2)
+
+
+def test_the_answer_says_in_words_what_else_it_may_be():
+    told = Calibration(100, temperature=2.0, level=0.9, thresholds=(0.8,))
+    outputs = torch.tensor([2.0, 1.8, -5.0])
+    answer = Classification(["A", "B", "C"]).answer(outputs, told, torch.stack([outputs, -outputs, outputs]))
+    assert answer.doubt == "not sure: A or B (90 % set)"
+    assert answer.remark == "Not sure: A or B (90 % set). 2 of 3 folds say A, giving it 3 to 52 %."
+    assert answer.columns()["set"] == "A|B"
+    torch.testing.assert_close(torch.tensor(answer.probabilities), (outputs / 2).softmax(0))
+    sure = Classification(["A", "B", "C"]).answer(torch.tensor([9.0, 0, 0]), told)
+    assert (sure.doubt, sure.remark) == ("", "90 % set: A alone.")
+    lost = Classification(["A", "B", "C"]).answer(torch.zeros(3), told)
+    assert lost.doubt == "not sure: any of the 3 classes (90 % set)"

@@ -1,4 +1,4 @@
-"""What models say of a slide as a whole."""
+"""What models say of a slide as a whole, in classes and labels; numbers and times are in `core.outlook`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,20 @@ class ClassProbabilities(Answer):
     ----------
     classes, probabilities, colours
         One entry per class; probabilities sum to 1.
+    plausible
+        Indices of the conformal set, most probable first; empty where the model has none.
+    level
+        Share of the cases whose class such a set is to hold.
+    folds
+        The probabilities that each fold of an ensemble gives alone; empty for a single model.
     """
 
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
     colours: tuple[str, ...]
+    plausible: tuple[int, ...] = ()
+    level: float = 0.0
+    folds: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.classes) == len(self.probabilities) == len(self.colours):
@@ -46,12 +55,41 @@ class ClassProbabilities(Answer):
     def certainty(self) -> str:
         return f"{100 * self.probabilities[self.top]:.0f} %"
 
+    @property
+    def exclusive(self) -> bool:
+        return True
+
+    @property
+    def doubt(self) -> str:
+        if len(self.plausible) < 2:
+            return ""
+        every = len(self.plausible) == len(self.classes) > 2
+        named = (
+            f"any of the {len(self.classes)} classes" if every else _either([self.classes[i] for i in self.plausible])
+        )
+        return f"not sure: {named} ({100 * self.level:g} % set)"
+
+    @property
+    def remark(self) -> str:
+        alone = f"{100 * self.level:g} % set: {self.headline} alone." if self.plausible else ""
+        said = f"{self.doubt[:1].upper()}{self.doubt[1:]}." if self.doubt else alone
+        if not self.folds:
+            return said
+        agree = sum(int(np.argmax(fold)) == self.top for fold in self.folds)
+        own = [100 * fold[self.top] for fold in self.folds]
+        spread = f"{agree} of {len(own)} folds say {self.headline}, giving it {min(own):.0f} to {max(own):.0f} %."
+        return f"{said} {spread}".strip()
+
     def rows(self) -> Sequence[AnswerRow]:
         order = np.argsort(self.probabilities)[::-1]
         return [
             AnswerRow(self.classes[i], f"{100 * self.probabilities[i]:.1f} %", self.probabilities[i], self.colours[i])
             for i in order
         ]
+
+    def columns(self) -> Mapping[str, float | str]:
+        probabilities = {f"prob_{name}": p for name, p in zip(self.classes, self.probabilities, strict=True)}
+        return probabilities | ({"set": "|".join(self.classes[i] for i in self.plausible)} if self.plausible else {})
 
     def numbers(self) -> Mapping[str, float]:
         return {f"P({name})": p for name, p in zip(self.classes, self.probabilities, strict=True)}
@@ -61,6 +99,78 @@ class ClassProbabilities(Answer):
             "type": "classification",
             "class": self.headline,
             "probabilities": dict(zip(self.classes, self.probabilities, strict=True)),
+            "set": [self.classes[i] for i in self.plausible] or None,
+            "set_level": self.level if self.plausible else None,
+            "folds": [dict(zip(self.classes, fold, strict=True)) for fold in self.folds],
+        }
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProbabilities(Answer):
+    """Several labels that may hold at once, each with its probability.
+
+    Parameters
+    ----------
+    labels, probabilities, colours
+        One entry per label; each probability is of its own.
+    folds
+        The probabilities that each fold of an ensemble gives alone; empty for a single model.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    colours: tuple[str, ...]
+    folds: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.labels) == len(self.probabilities) == len(self.colours):
+            raise ValueError("labels, probabilities and colours must be of one length")
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The labels with a probability of at least `DECIDED`, the most probable first."""
+        return tuple(self.labels[i] for i in self._order() if self.probabilities[i] >= DECIDED)
+
+    def _order(self) -> list[int]:
+        return [int(i) for i in np.argsort(self.probabilities)[::-1]]
+
+    @property
+    def headline(self) -> str:
+        return ", ".join(self.present) or "None"
+
+    @property
+    def certainty(self) -> str:
+        return f"{len(self.present)} of {len(self.labels)} labels"
+
+    @property
+    def remark(self) -> str:
+        if not self.folds:
+            return ""
+        spreads = [max(fold[i] for fold in self.folds) - min(fold[i] for fold in self.folds) for i in self._order()]
+        widest = self._order()[int(np.argmax(spreads))]
+        own = [100 * fold[widest] for fold in self.folds]
+        return f"The {len(own)} folds differ most in {self.labels[widest]}: {min(own):.0f} to {max(own):.0f} %."
+
+    def rows(self) -> Sequence[AnswerRow]:
+        texts = [f"{100 * p:.1f} %" for p in self.probabilities]
+        return [AnswerRow(self.labels[i], texts[i], self.probabilities[i], self.colours[i]) for i in self._order()]
+
+    def columns(self) -> Mapping[str, float | str]:
+        return {f"prob_{name}": p for name, p in zip(self.labels, self.probabilities, strict=True)}
+
+    def numbers(self) -> Mapping[str, float]:
+        return {f"P({name})": p for name, p in zip(self.labels, self.probabilities, strict=True)}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "type": "multilabel",
+            "labels": list(self.present),
+            "probabilities": dict(zip(self.labels, self.probabilities, strict=True)),
+            "folds": [dict(zip(self.labels, fold, strict=True)) for fold in self.folds],
         }
 
 
@@ -106,10 +216,17 @@ class TileShares(Answer):
     def certainty(self) -> str:
         return f"{100 * self.shares[self.top]:.0f} % of the tiles"
 
+    @property
+    def exclusive(self) -> bool:
+        return True
+
     def rows(self) -> Sequence[AnswerRow]:
         order = np.argsort(self.shares)[::-1]
         texts = [f"{100 * share:.1f} % of the tiles" for share in self.shares]
         return [AnswerRow(self.classes[i], texts[i], self.shares[i], self.colours[i]) for i in order]
+
+    def columns(self) -> Mapping[str, float | str]:
+        return {f"prob_{name}": mean for name, mean in zip(self.classes, self.means, strict=True)}
 
     def numbers(self) -> Mapping[str, float]:
         shares = {f"Tiles of {name} (share)": share for name, share in zip(self.classes, self.shares, strict=True)}

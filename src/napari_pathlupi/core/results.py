@@ -55,9 +55,28 @@ class Answer(ABC):
     def certainty(self) -> str:
         """The number beside the headline, with its unit."""
 
+    @property
+    def doubt(self) -> str:
+        """What else it may be, "not sure: A or B (90 % set)"; "" where nothing else is plausible or nobody knows."""
+        return ""
+
+    @property
+    def remark(self) -> str:
+        """What must be said beside it, in a sentence or two; "" for nothing."""
+        return ""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a tile speaks for one of several classes, so that a map of classes can be drawn."""
+        return False
+
     @abstractmethod
     def rows(self) -> Sequence[AnswerRow]:
-        """All of it, largest first."""
+        """All of it, in the order in which it is read."""
+
+    @abstractmethod
+    def columns(self) -> Mapping[str, float | str]:
+        """Its part of a row of a table of predictions, as `pathlupi evaluate` reads it."""
 
     @abstractmethod
     def numbers(self) -> Mapping[str, float]:
@@ -204,7 +223,8 @@ class Prediction:
         if not self.reference.supported:
             return "not supported: this slide is unlike those the model learned from"
         provisional = f"provisional, {100 * self.read.mean():.0f} % read: " if self.partial else ""
-        return f"{provisional}{self.answer.headline} {self.answer.certainty}"
+        doubt = f", {self.answer.doubt}" if self.answer.doubt else ""
+        return f"{provisional}{self.answer.headline} {self.answer.certainty}{doubt}"
 
     @property
     def classifies_tiles(self) -> bool:

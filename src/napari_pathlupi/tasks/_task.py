@@ -2,23 +2,30 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.results import Answer
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#999999")
+"""Told apart by colour-blind people: Okabe and Ito, "Color Universal Design", 2008, with grey for black.
+
+The order is our choice: what stands out from haematoxylin and eosin comes first.
+"""
+
 
 class Task(ABC):
     """Gives numbers of a head their meaning. Built from the settings in a bundle's card.
 
     Each file of the room defines a subclass and names it ``TASK``. What is known of a case is a row of ``columns``
-    numbers, NaN where unknown.
+    numbers, NaN where unknown, in the order of `napari_pathlupi.core.cohort.Endpoint`.
     """
 
     @property
@@ -29,6 +36,13 @@ class Task(ABC):
     @abstractmethod
     def check(self, wanted: npt.NDArray[np.float64]) -> None:
         """Raise `MismatchError` in one sentence unless the (cases, columns) numbers can be learned from."""
+
+    def fitted(self, wanted: npt.NDArray[np.float64]) -> Self:
+        """Return the task with what it takes from its training cases as settings; what is already set stays.
+
+        All folds of an ensemble need the same: fit on the cases of the study once, then train them.
+        """
+        return self
 
     @property
     @abstractmethod
@@ -51,5 +65,36 @@ class Task(ABC):
         """Return the training loss over what is known (not NaN); 0 where nothing is."""
 
     @abstractmethod
-    def answer(self, outputs: "Float[Tensor, 'outputs']") -> Answer:
-        """Return what the numbers of one slide mean."""
+    def answer(
+        self,
+        outputs: "Float[Tensor, 'outputs']",
+        calibration: Calibration | None = None,
+        folds: "Float[Tensor, 'folds outputs'] | None" = None,
+    ) -> Answer:
+        """Return what the numbers of one slide mean.
+
+        Parameters
+        ----------
+        outputs
+            Of the head; of an ensemble their mean over its folds.
+        calibration
+            What the model's validation cases say of its numbers, if it carries that.
+        folds
+            The outputs of each fold of an ensemble, to say how far they agree.
+        """
+
+
+def colours_of(names: Sequence[str], colours: Sequence[str]) -> tuple[str, ...]:
+    """Return one colour per name: those given, or by default those of `PALETTE`, again from its start after the eighth.
+
+    Raises
+    ------
+    ValueError
+        When there are names alike, or not as many colours as names.
+    """
+    found = tuple(colours) or tuple(PALETTE[i % len(PALETTE)] for i in range(len(names)))
+    if len(found) != len(names) or len(set(names)) < len(names):
+        raise ValueError(
+            f"one colour per class is needed and names that differ: {list(names)} and {len(found)} colours"
+        )
+    return found

@@ -1,24 +1,21 @@
 """Which of several classes a slide belongs to."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.answers import ClassProbabilities
+from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import MismatchError
-from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.tasks._task import Task, colours_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#999999")
-"""Told apart by colour-blind people: Okabe and Ito, "Color Universal Design", 2008, with grey for black.
-
-The order is our choice: what stands out from haematoxylin and eosin comes first.
-"""
+BALANCED: Literal["balanced"] = "balanced"
 
 
 class Classification(Task):
@@ -30,17 +27,24 @@ class Classification(Task):
         Their names, at least two, in the order of the labels 0, 1, 2 ...
     colours
         Hex colours, one per class; by default `PALETTE`, again from its start after the eighth class.
+    weights
+        What a case of each class counts in the loss; empty: all alike; "balanced": all classes together alike, so that
+        a case counts cases / (classes * cases of its class).
     """
 
-    def __init__(self, classes: Sequence[str], colours: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        colours: Sequence[str] = (),
+        weights: Sequence[float] | Literal["balanced"] = (),
+    ) -> None:
         if len(classes) < 2 or len(set(classes)) < len(classes):
             raise ValueError(f"at least two classes of different names are needed, got {list(classes)}")
-        self.classes = tuple(classes)
-        self.colours = tuple(colours) or tuple(PALETTE[i % len(PALETTE)] for i in range(len(classes)))
-        if len(self.colours) != len(self.classes):
-            raise ValueError(
-                f"one colour per class is needed: {len(self.classes)} classes, {len(self.colours)} colours"
-            )
+        self.classes, self.colours = tuple(classes), colours_of(classes, colours)
+        self.weights = weights if isinstance(weights, str) else tuple(weights)
+        given = not isinstance(self.weights, str) and self.weights
+        if given and (len(self.weights) != len(classes) or min(map(float, self.weights)) <= 0):
+            raise ValueError(f"one weight above 0 per class is needed, or {BALANCED!r}: got {list(self.weights)}")
 
     @property
     def outputs(self) -> int:
@@ -51,7 +55,8 @@ class Classification(Task):
         return self.classes
 
     def settings(self) -> Mapping[str, Any]:
-        return {"classes": list(self.classes), "colours": list(self.colours)}
+        weights = self.weights if isinstance(self.weights, str) else list(self.weights)
+        return {"classes": list(self.classes), "colours": list(self.colours), "weights": weights}
 
     def check(self, wanted: npt.NDArray[np.float64]) -> None:
         known = wanted[np.isfinite(wanted)]
@@ -60,19 +65,53 @@ class Classification(Task):
                 f"{len(wanted)} cases, {len(known)} of them labelled with numbers up to {known.max(initial=0):g}, for "
                 f"{len(self.classes)} classes: some must be labelled, each with the index of its class."
             )
+        if len(np.unique(known)) < 2:
+            raise MismatchError(
+                f"all {len(known)} labelled cases are {self.classes[int(known[0])]}: cases of at least two classes are "
+                "needed to tell them apart."
+            )
+
+    def fitted(self, wanted: npt.NDArray[np.float64]) -> Self:
+        """Return the task with the weights that "balanced" means for these cases; a class without any counts 1."""
+        if self.weights != BALANCED:
+            return self
+        counts = np.bincount(wanted[np.isfinite(wanted)].astype(int), minlength=len(self.classes))
+        found = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        weights = [float(weight) if count else 1.0 for weight, count in zip(found, counts, strict=True)]
+        return type(self)(self.classes, self.colours, weights)
 
     def loss(
         self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
     ) -> "Float[Tensor, '']":
-        """Return the mean cross entropy over the labelled slides; ``wanted`` holds the index of the class."""
+        """Return the weighted mean cross entropy over the labelled slides; ``wanted`` holds the index of the class."""
         known = wanted[:, 0].isfinite()
         labels = wanted[known].long()
-        return -outputs[known].log_softmax(dim=-1).gather(1, labels).sum() / known.sum().clamp(min=1)
+        surprise = -outputs[known].log_softmax(dim=-1).gather(1, labels)
+        if not self.weights:
+            return surprise.sum() / known.sum().clamp(min=1)
+        if isinstance(self.weights, str):
+            raise ValueError("fit the task on its training cases first: its weights are not known")
+        weights = outputs.new_tensor(self.weights)[labels]
+        return (surprise * weights).sum() / weights.sum().clamp(min=min(self.weights))
 
-    def answer(self, outputs: "Float[Tensor, 'outputs']") -> ClassProbabilities:
-        """Return the class probabilities, the softmax of the outputs."""
-        probabilities = outputs.double().softmax(dim=-1).tolist()
-        return ClassProbabilities(self.classes, tuple(probabilities), self.colours)
+    def answer(
+        self,
+        outputs: "Float[Tensor, 'outputs']",
+        calibration: Calibration | None = None,
+        folds: "Float[Tensor, 'folds outputs'] | None" = None,
+    ) -> ClassProbabilities:
+        """Return the class probabilities: the softmax of the outputs over the temperature, and the conformal set."""
+        temperature = calibration.temperature if calibration else 1.0
+        probabilities = tuple((outputs.double() / temperature).softmax(dim=-1).tolist())
+        alone = () if folds is None else (folds.double() / temperature).softmax(dim=-1).tolist()
+        return ClassProbabilities(
+            self.classes,
+            probabilities,
+            self.colours,
+            calibration.plausible(probabilities) if calibration else (),
+            calibration.level if calibration else 0.0,
+            tuple(map(tuple, alone)),
+        )
 
 
 TASK = Classification

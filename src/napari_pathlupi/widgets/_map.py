@@ -123,7 +123,7 @@ def cell_words(run: Run, cell: tuple[int, int]) -> str:
     percentile, times = prediction.percentile[found].mean(), prediction.times_uniform[found].mean()
     words = f"here: percentile {100 * percentile:.0f} · {times:.1f}× uniform"
     names = prediction.evidence.names
-    best = f" · speaks for {names[int(np.argmax(evidence))]}" if len(names) > 1 else ""
+    best = f" · speaks for {names[int(np.argmax(evidence))]}" if prediction.answer.exclusive else ""
     return words + best
 
 

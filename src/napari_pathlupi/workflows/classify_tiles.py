@@ -15,7 +15,7 @@ from napari_pathlupi.errors import InferenceError
 from napari_pathlupi.interchange.wsinfer import WsinferModel, is_wsinfer, read_wsinfer
 from napari_pathlupi.patch_encoders._encoder import Loaded
 from napari_pathlupi.patch_encoders._pretrained import Preparation
-from napari_pathlupi.tasks.classification import PALETTE
+from napari_pathlupi.tasks._task import PALETTE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,0 +1,110 @@
+"""A value, or several, of a slide."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.outlook import Values
+from napari_pathlupi.errors import MismatchError
+from napari_pathlupi.tasks._task import Task
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+
+class Regression(Task):
+    """Values that a slide has, learned in units of their spread over the training cases.
+
+    Parameters
+    ----------
+    names
+        Of the values, at least one.
+    unit
+        Of all of them, "" for none.
+    means, spreads, lows, highs
+        Per value its mean, standard deviation, least and largest among the training cases; empty until fitted.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] = ("Value",),
+        unit: str = "",
+        means: Sequence[float] = (),
+        spreads: Sequence[float] = (),
+        lows: Sequence[float] = (),
+        highs: Sequence[float] = (),
+    ) -> None:
+        fits = tuple(tuple(map(float, part)) for part in (means, spreads, lows, highs))
+        if not names or len(set(names)) < len(names) or {len(part) for part in fits} not in ({0}, {len(names)}):
+            raise ValueError(f"values of different names are needed, with a mean, spread, low and high each: {names}")
+        self.names, self.unit = tuple(names), unit
+        self.means, self.spreads, self.lows, self.highs = fits
+
+    @property
+    def columns(self) -> int:
+        """One per value."""
+        return len(self.names)
+
+    @property
+    def outputs(self) -> int:
+        return len(self.names)
+
+    @property
+    def evidence_names(self) -> Sequence[str]:
+        return self.names
+
+    def settings(self) -> Mapping[str, Any]:
+        fits = {"means": self.means, "spreads": self.spreads, "lows": self.lows, "highs": self.highs}
+        return {"names": list(self.names), "unit": self.unit, **{key: list(value) for key, value in fits.items()}}
+
+    def check(self, wanted: npt.NDArray[np.float64]) -> None:
+        for name, column in zip(self.names, wanted.T, strict=True):
+            known = column[~np.isnan(column)]
+            if not np.isfinite(known).all() or len(np.unique(known)) < 2:
+                raise MismatchError(
+                    f"{name} has {len(np.unique(known))} different values in its {len(known)} known cases, "
+                    f"{int(np.isinf(known).sum())} of them infinite: at least two different finite ones are needed."
+                )
+
+    def fitted(self, wanted: npt.NDArray[np.float64]) -> Self:
+        """Return the task with mean, spread and range of these cases."""
+        if self.means:
+            return self
+        parts = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
+        return type(self)(self.names, self.unit, *([float(x) for x in part(wanted, axis=0)] for part in parts))
+
+    def loss(
+        self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
+    ) -> "Float[Tensor, '']":
+        """Return the mean squared error over what is known, in squared standard deviations."""
+        if not self.means:
+            raise ValueError("fit the task on its training cases first: mean and spread are not known")
+        known = wanted.isfinite()
+        truth = (wanted - outputs.new_tensor(self.means)) / outputs.new_tensor(self.spreads)
+        return (outputs - truth.nan_to_num()).square().where(known, 0.0).sum() / known.sum().clamp(min=1)
+
+    def answer(
+        self,
+        outputs: "Float[Tensor, 'outputs']",
+        calibration: Calibration | None = None,
+        folds: "Float[Tensor, 'folds outputs'] | None" = None,
+    ) -> Values:
+        """Return the values, with their conformal intervals."""
+        means, spreads = outputs.new_tensor(self.means).double(), outputs.new_tensor(self.spreads).double()
+        alone = () if folds is None else (means + spreads * folds.double()).tolist()
+        return Values(
+            self.names,
+            tuple((means + spreads * outputs.double()).tolist()),
+            self.unit,
+            tuple(zip(self.lows, self.highs, strict=True)),
+            calibration.thresholds if calibration else (),
+            calibration.level if calibration else 0.0,
+            tuple(map(tuple, alone)),
+        )
+
+
+TASK = Regression
