@@ -77,10 +77,49 @@ def test_attention_is_a_share_or_there_is_none(encoder):
         torch.testing.assert_close(attention.sum(dim=1), torch.ones(4))
 
 
+def test_the_heads_have_the_attention_as_their_mean_and_tokens_the_shape_it_declares(encoder):
+    features = bags(3)
+    encoded = encoder(features, all_real(features))
+    if encoded.heads is not None:
+        torch.testing.assert_close(encoded.heads.mean(dim=1), encoded.attention)
+        torch.testing.assert_close(encoded.heads.sum(dim=2), torch.ones(encoded.heads.shape[:2]))
+    assert encoder.token_shape == ((0, 0) if encoded.tokens is None else encoded.tokens.shape[1:])
+
+
+@pytest.mark.parametrize("extreme", ["huge", "tiny", "constant", "alike"])
+def test_an_extreme_bag_gives_numbers(encoder, extreme):
+    features = {
+        "huge": 1e6 * bags(1, 40),
+        "tiny": 1e-20 * bags(1, 40),
+        "constant": torch.zeros(1, 40, DIM),
+        "alike": bags(1, 1).expand(-1, 40, -1),
+    }[extreme]
+    encoded = encoder(features, all_real(features))
+    assert encoded.embedding.isfinite().all()
+    assert encoded.attention is None or encoded.attention.isfinite().all()
+
+
+def test_a_hundred_thousand_tiles_give_numbers(encoder):
+    features = bags(1, 100_000)
+    with torch.no_grad():
+        encoded = encoder(features, all_real(features))
+    assert encoded.embedding.isfinite().all()
+    if encoder.gives_attention:
+        torch.testing.assert_close(encoded.attention.sum(dim=1), torch.ones(1), rtol=1e-3, atol=1e-3)
+
+
+def test_slides_without_a_label_teach_it_nothing_more(encoder):
+    features = bags(3)
+    encoded = encoder(features, all_real(features))
+    assert encoder.extra_loss(encoded, all_real(features), torch.full((3,), -1)) == 0
+
+
 def test_every_parameter_learns(encoder):
     features = bags(4).requires_grad_()
-    embedding = encoder(features, all_real(features)).embedding
-    (embedding * torch.randn(embedding.shape, generator=torch.Generator().manual_seed(3))).sum().backward()
+    encoded = encoder(features, all_real(features))
+    extra = encoder.extra_loss(encoded, all_real(features), torch.tensor([0, 1, 1, -1]))
+    direction = torch.randn(encoded.embedding.shape, generator=torch.Generator().manual_seed(3))
+    ((encoded.embedding * direction).sum() + extra).backward()
     silent = [name for name, weight in encoder.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not silent
 

@@ -14,7 +14,7 @@ from quick_model import ABOUT
 DIM, TILES = 12, 9
 
 
-def a_model(encoder: str = "pathlupi", objective: bool = True) -> SlideModel:
+def a_model(encoder: str = "abmil", objective: bool = True) -> SlideModel:
     torch.manual_seed(0)
     gene_sets = ObjectivePart(name="reconstruction", targets=("HYPOXIA", "E2F"))
     recipe = Recipe(

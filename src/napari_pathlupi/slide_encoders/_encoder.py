@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 
@@ -15,13 +15,23 @@ class Encoded:
     Parameters
     ----------
     embedding
-        (slides, width): what the task head and the molecular objective read.
+        (slides, width): what the task head and most molecular objectives read.
     attention
         (slides, tiles): share of each tile, summing to 1 over the real ones; None for an encoder that gives none.
+    heads
+        (slides, heads, tiles): the same for each head, of which ``attention`` is the mean; None without heads. A head
+        is a class for an encoder built ``by_output``, and a token where there are ``tokens``.
+    tokens
+        (slides, tokens, token width): what an objective may read in place of the embedding; None without tokens.
+    tiles
+        (slides, tiles, part): the vectors that were pooled, for `SlideEncoder.extra_loss`; None where nobody asks.
     """
 
     embedding: Float[Tensor, "slides width"]
     attention: Float[Tensor, "slides tiles"] | None
+    heads: Float[Tensor, "slides heads tiles"] | None = None
+    tokens: Float[Tensor, "slides tokens part"] | None = None
+    tiles: Float[Tensor, "slides tiles pooled"] | None = None
 
 
 class SlideEncoder(nn.Module, ABC):
@@ -35,9 +45,13 @@ class SlideEncoder(nn.Module, ABC):
     """Whether the order of the tiles changes nothing."""
     gives_attention: ClassVar[bool] = True
     """Whether there is an attention map to show."""
+    by_output: ClassVar[bool] = False
+    """Whether it is built with ``outputs``, the number of outputs of the task (for a classification the classes)."""
 
     width: int
     """Length of the embedding."""
+    token_shape: tuple[int, int] = (0, 0)
+    """How many tokens there are and how long each is."""
 
     @abstractmethod
     def forward(self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]) -> Encoded:
@@ -48,3 +62,17 @@ class SlideEncoder(nn.Module, ABC):
     ) -> Float[Tensor, "tiles classes"] | None:
         """Return the exact share of each tile in ``weight @ embedding``, or None where there is no such share."""
         return None
+
+    def extra_loss(
+        self, encoded: Encoded, real: Bool[Tensor, "slides tiles"], labels: Int[Tensor, " slides"]
+    ) -> Float[Tensor, ""]:
+        """Return what the encoder itself wants to learn from classes, to be added to the loss of the task.
+
+        Parameters
+        ----------
+        encoded, real
+            What ``forward`` returned, and what it was given.
+        labels
+            Index of the class of each slide; -1 where unknown.
+        """
+        return encoded.embedding.new_zeros(())

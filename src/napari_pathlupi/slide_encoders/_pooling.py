@@ -10,7 +10,7 @@ from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 
 
 class GatedAttention(nn.Module):
-    """One score per tile, ``w · (tanh(V h) * sigmoid(U h))``.
+    """One score per tile and head, ``w · (tanh(V h) * sigmoid(U h))``.
 
     Ilse, Tomczak and Welling, "Attention-based deep multiple instance learning", ICML 2018, equation 9.
 
@@ -20,19 +20,21 @@ class GatedAttention(nn.Module):
         Length of a tile's vector ``h``.
     hidden
         Rows of ``V`` and ``U``.
+    heads
+        How many ``w`` there are.
     """
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, heads: int = 1) -> None:
         super().__init__()
         self.content = nn.Linear(width, hidden)
         self.gate = nn.Linear(width, hidden)
         # no bias: one number added to every score changes no share
-        self.score = nn.Linear(hidden, 1, bias=False)
+        self.score = nn.Linear(hidden, heads, bias=False)
 
-    def forward(self, tiles: Float[Tensor, "slides tiles width"]) -> Float[Tensor, "slides tiles"]:
-        """Return the score of each tile."""
-        gated = self.content(tiles).tanh() * self.gate(tiles).sigmoid()  # s n h
-        scores: Tensor = self.score(gated).squeeze(-1)  # s n
+    def forward(self, tiles: Float[Tensor, "slides tiles width"]) -> Float[Tensor, "slides heads tiles"]:
+        """Return the score of each tile in each head."""
+        gated = self.content(tiles).tanh() * self.gate(tiles).sigmoid()  # s n g
+        scores: Tensor = self.score(gated).mT  # s h n
         return scores
 
 
@@ -59,7 +61,7 @@ class AttentionPooling(SlideEncoder):
     def forward(self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]) -> Encoded:
         tiles, shares = self.attend(features, real)
         embedding = torch.einsum("shn,snp->shp", shares, tiles).flatten(1)
-        return Encoded(embedding, shares.mean(dim=1))
+        return Encoded(embedding, shares.mean(dim=1), shares, tiles=tiles)
 
     def evidence(
         self, features: Float[Tensor, "tiles dim"], weight: Float[Tensor, "classes width"]
@@ -68,3 +70,33 @@ class AttentionPooling(SlideEncoder):
         tiles, shares = self.attend(features[None], real)
         by_head = weight.reshape(len(weight), shares.shape[1], -1)  # c h p
         return torch.einsum("hn,nch->nc", shares[0], torch.einsum("np,chp->nch", tiles[0], by_head))
+
+
+class GatedPooling(AttentionPooling):
+    """Tiles pass one linear layer and are pooled by gated attention, head by head.
+
+    Parameters
+    ----------
+    dim
+        Length of a tile's feature vector.
+    width
+        Length of a projected tile, and so of the embedding of one head.
+    hidden
+        Width of the gate.
+    dropout
+        Share of a projected tile's numbers set to zero in training.
+    heads
+        How many scores each tile has.
+    """
+
+    def __init__(self, dim: int, width: int, hidden: int, dropout: float, heads: int = 1) -> None:
+        super().__init__()
+        self.width = heads * width
+        self.project = nn.Sequential(nn.Linear(dim, width), nn.ReLU(), nn.Dropout(dropout))
+        self.gate = GatedAttention(width, hidden, heads)
+
+    def attend(
+        self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]
+    ) -> tuple[Float[Tensor, "slides tiles part"], Float[Tensor, "slides heads tiles"]]:
+        tiles = self.project(features)  # s n p
+        return tiles, shares_of(self.gate(tiles), real[:, None])

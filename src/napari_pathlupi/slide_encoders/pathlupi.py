@@ -1,80 +1,117 @@
-"""PathLUPI's slide encoder: tokens made from the slide look at its tiles again."""
+"""PathLUPI's slide encoder, as far as its published tensors tell: tokens made from the slide look at its tiles."""
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from napari_pathlupi.slide_encoders._pooling import AttentionPooling, GatedAttention, shares_of
+from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
+from napari_pathlupi.slide_encoders._pooling import GatedAttention, shares_of
+from napari_pathlupi.slide_encoders._tokens import CrossAttention, GatedFeedForward, SelfAttention
 
 
-class PathLUPI(AttentionPooling):
-    """Tokens made from the slide, each a weighted sum of its tiles.
+class PathLUPI(SlideEncoder):
+    """Tokens made from the slide, one per gene set, that look at its tiles twice and then at each other.
 
     ::
 
         E = drop(relu(W x))                                   tiles, projected            wsi_net
-        g = gated score of E                                  one gate for all            gate
-        s = sum_n softmax(g)_n E_n                            summary of the slide
+        s = sum_n softmax(gated score of E)_n E_n             summary of the slide        gate
         T = Linear(relu(Linear(s)))                           K tokens                    token_generator
-        a = softmax_n(cos(T_k, E_n) + g_n)                    share of each tile
-        z = [sum_n a_kn E_n  for k], flattened or averaged    embedding
+        R = CA1(T, LN E); R += FFN1(R)                        first look                  looks.0, fed.0
+        R = CA2(T + R, LN E); R = LN(R + FFN2(R))             second look                 looks.1, fed.1
+        a = softmax_n(scores of CA2, mean of its heads)       share of each tile
+        F = (a E + R) / 2; F += SA(F); F += FFN3(F)           tokens among themselves     among, fed.2
+        z = mean_k F_k, or all of them, narrowed              embedding
 
-    The method: "PathLUPI", arXiv 2506.19681. *Known*, from the tensor names of its published checkpoints: the tiles
-    pass a linear layer ``wsi_net.0`` of width ``path_proj_size``; ``token_generator`` is two linear layers about an
-    activation whose last gives ``num_tokens * path_proj_size`` numbers; gene sets are reconstructed in training.
-    *Inferred*: the tokens are generated from a summary of the slide and look at its tiles by cross-attention.
-    *Our choice*: everything else. The summary by gated attention, and that gate as a bias of every token's attention;
-    the cosine, bounded so that a token can shift the gate but not silence it (with ``T_k · E_n / sqrt(width)``
-    attention found the planted tiles of simulated bags less well); tiles as their own keys and values, one head, all
-    sizes; and a linear readout, so that the evidence of each tile is exact, by default of the mean of the tokens (kept
-    apart they overfitted the simulated bags). Published weights do not fit this network.
+    *Known*, from the tensor names of the published checkpoints of "PathLUPI", arXiv 2506.19681: ``wsi_net.0`` of width
+    ``path_proj_size``; ``token_generator``, two linear layers about an activation whose last gives ``num_tokens *
+    path_proj_size`` numbers; one reconstruction head per gene set in training (the objective ``reconstruction-genes``).
+    *Inferred*, from its probable parent G-HANet (IEEE TMI, document 10830530): the two looks with gated
+    GELU layers, the scores of the second as the map of each token, and everything from F on; that the tokens are
+    generated from a summary of the slide. *Our choice*: the summary by gated attention, the mean of the tokens as
+    embedding (G-HANet keeps them apart), all sizes. A published checkpoint does not fit: see `read_published`.
+
+    The shares of a token are the map of its gene set where the objective ties token k to set k.
 
     Parameters
     ----------
     dim
         Length of a tile's feature vector.
     projection
-        Length of a projected tile and of a token.
+        Length of a projected tile and of a token, a multiple of ``heads``.
     tokens
-        How many tokens.
+        How many tokens; with ``reconstruction-genes`` one per gene set.
+    heads
+        Of each attention.
     hidden
         Width of the gate.
     dropout
-        Share of a projected tile's numbers set to zero in training.
+        Share of numbers set to zero in training.
     flatten
-        Whether the embedding keeps the tokens apart (``tokens * projection`` long) or is their mean (``projection``).
+        Whether the embedding keeps the tokens apart, each narrowed to half its length, or is their mean.
     """
 
     def __init__(
         self,
         dim: int,
         projection: int = 64,
-        tokens: int = 8,
+        tokens: int = 50,
+        heads: int = 4,
         hidden: int = 32,
         dropout: float = 0.25,
         flatten: bool = False,
     ) -> None:
         super().__init__()
-        self.width = tokens * projection if flatten else projection
-        self.flatten = flatten
-        self.tokens = tokens
+        self.token_shape = tokens, projection
+        self.width = tokens * (projection // 2) if flatten else projection
         self.wsi_net = nn.Sequential(nn.Linear(dim, projection), nn.ReLU(), nn.Dropout(dropout))
         self.gate = GatedAttention(projection, hidden)
         self.token_generator = nn.Sequential(
             nn.Linear(projection, projection), nn.ReLU(), nn.Linear(projection, tokens * projection)
         )
+        self.tile_norm, self.token_norm = nn.LayerNorm(projection), nn.LayerNorm(projection)
+        self.looks = nn.ModuleList(CrossAttention(projection, heads) for _ in range(2))
+        self.fed = nn.ModuleList(GatedFeedForward(projection, dropout) for _ in range(3))
+        self.among = SelfAttention(projection, heads)
+        narrowed = nn.Linear(projection, projection // 2), nn.LayerNorm(projection // 2), nn.ReLU(), nn.Dropout(dropout)
+        self.narrow = nn.Sequential(*narrowed) if flatten else None
 
-    def attend(
-        self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]
-    ) -> tuple[Float[Tensor, "slides tiles part"], Float[Tensor, "slides heads tiles"]]:
+    def forward(self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]) -> Encoded:
         tiles = self.wsi_net(features)  # s n p
-        scores = self.gate(tiles)  # s n
-        summary = torch.einsum("sn,snp->sp", shares_of(scores, real), tiles)
-        tokens = self.token_generator(summary).unflatten(1, (self.tokens, -1))  # s k p
-        match = normalize(tokens, dim=-1) @ normalize(tiles, dim=-1).mT  # s k n
-        shares = shares_of(match + scores[:, None], real[:, None])
-        return tiles, shares if self.flatten else shares.mean(dim=1, keepdim=True)
+        summary = (shares_of(self.gate(tiles), real[:, None]) @ tiles)[:, 0]
+        generated, normed = self.generate(summary), self.tile_norm(tiles)
+        first = self.after_first(self.looks[0](generated, normed, real)[0])
+        taken, scores = self.looks[1](generated + first, normed, real)
+        shares = shares_of(scores, real[:, None])  # s k n
+        anchored = self.after_second(taken)
+        return self.finish(anchored, shares @ tiles, shares)
+
+    def generate(self, summary: Float[Tensor, "slides part"]) -> Float[Tensor, "slides tokens part"]:
+        """Return the tokens of a slide."""
+        tokens: Tensor = self.token_generator(summary)
+        return tokens.view(-1, *self.token_shape)
+
+    def after_first(self, taken: Float[Tensor, "slides tokens part"]) -> Float[Tensor, "slides tokens part"]:
+        """Return the tokens after their first look."""
+        looked: Tensor = taken + self.fed[0](taken)
+        return looked
+
+    def after_second(self, taken: Float[Tensor, "slides tokens part"]) -> Float[Tensor, "slides tokens part"]:
+        """Return the tokens after their second look: those that are anchored to genes."""
+        looked: Tensor = self.token_norm(taken + self.fed[1](taken))
+        return looked
+
+    def finish(
+        self,
+        anchored: Float[Tensor, "slides tokens part"],
+        pooled: Float[Tensor, "slides tokens part"],
+        shares: Float[Tensor, "slides tokens tiles"] | None,
+    ) -> Encoded:
+        """Return the encoded slides, from the anchored tokens and what each pooled of the tiles."""
+        tokens = (anchored + pooled) / 2
+        tokens = tokens + self.among(tokens)
+        tokens = tokens + self.fed[2](tokens)
+        embedding = tokens.mean(dim=1) if self.narrow is None else self.narrow(tokens).flatten(1)
+        return Encoded(embedding, None if shares is None else shares.mean(dim=1), shares, anchored)
 
 
 ENCODER = PathLUPI

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from napari_pathlupi.bundle import About, Bundle, Card, Recipe, save_bundle
+from napari_pathlupi.bundle import About, Bundle, Card, CataloguePart, ObjectivePart, Recipe, save_bundle
 from napari_pathlupi.catalogue import objectives, slide_encoders, tasks
 from napari_pathlupi.core.results import Answer, ReferenceCheck
 from napari_pathlupi.errors import BundleError, InferenceError, MismatchError, NotFoundError
+from napari_pathlupi.molecular.objectives._objective import Objective
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.reference import Reference
@@ -76,16 +77,29 @@ class SlideModel(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(dim))
         self.register_buffer("feature_scale", torch.ones(dim))
         self.task: Task = tasks[recipe.task.name](**recipe.task.settings)
-        self.slide_encoder: SlideEncoder = slide_encoders[recipe.slide_encoder.name](
-            dim, **recipe.slide_encoder.settings
+        self.slide_encoder: SlideEncoder = self._built(
+            slide_encoders[recipe.slide_encoder.name], recipe.slide_encoder, dim
         )
-        width = self.slide_encoder.width
-        self.head = nn.Linear(width, self.task.outputs)
-        self.objective = None
-        if recipe.objective is not None:
-            chosen = objectives[recipe.objective.name]
-            self.objective = chosen(width, len(recipe.objective.targets), **recipe.objective.settings)
+        self.head = nn.Linear(self.slide_encoder.width, self.task.outputs)
+        self.objective = self._objective(recipe.objective) if recipe.objective is not None else None
         self.reference = Reference(dim)
+
+    def _objective(self, part: ObjectivePart) -> Objective:
+        chosen, (tokens, length) = objectives[part.name], self.slide_encoder.token_shape
+        from_tokens = chosen.reads_tokens and tokens > 0
+        width = length if from_tokens else self.slide_encoder.width
+        objective: Objective = self._built(chosen, part, width, len(part.targets))
+        sets = len(objective.sets or part.targets)
+        if from_tokens and tokens != sets:
+            raise MismatchError(
+                f"the slide encoder makes {tokens} tokens and the objective has {sets} gene sets: one token for "
+                f"each set is needed, give the slide encoder tokens={sets}."
+            )
+        return objective
+
+    def _built(self, entry: Any, part: CataloguePart, *shape: int) -> Any:
+        given = {"outputs": self.task.outputs} if entry.by_output else {}
+        return entry(*shape, **given | part.settings)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
@@ -101,7 +115,7 @@ class SlideModel(nn.Module):
         name = bundle.card.name
         try:
             model = cls(bundle.card)
-        except (NotFoundError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+        except (NotFoundError, MismatchError, TypeError, ValueError, RuntimeError, MemoryError) as error:
             raise BundleError(f"the model {name} cannot be built: {error} Install a newer napari-pathlupi.") from error
         try:
             model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in bundle.tensors.items()})
@@ -147,6 +161,13 @@ class SlideModel(nn.Module):
         """What each column of the evidence is about."""
         return self.task.evidence_names
 
+    @property
+    def gene_sets(self) -> Sequence[str]:
+        """Names of the gene sets that the objective was trained on."""
+        if self.objective is None or self.recipe.objective is None:
+            return ()
+        return self.objective.sets or self.recipe.objective.targets
+
     def standardise(self, features: Float[Tensor, "*tiles dim"]) -> Float[Tensor, "*tiles dim"]:
         """Return features with mean 0 and standard deviation 1 over the training tiles."""
         return (features - self.feature_mean) / self.feature_scale
@@ -157,6 +178,20 @@ class SlideModel(nn.Module):
         """Return the outputs of the head and the encoded slides; ``features`` are standardised, ``real`` as usual."""
         encoded = self.slide_encoder(features, real)
         return self.head(encoded.embedding), encoded
+
+    def anchor(self, encoded: Encoded) -> Float[Tensor, "slides *tokens part"]:
+        """Return what the molecular objective reads: tokens where it can and there are any, else the embedding."""
+        if self.objective is not None and self.objective.reads_tokens and encoded.tokens is not None:
+            return encoded.tokens
+        return encoded.embedding
+
+    def extra_loss(
+        self, encoded: Encoded, real: Bool[Tensor, "slides tiles"], wanted: Float[Tensor, "slides columns"]
+    ) -> Float[Tensor, ""]:
+        """Return what the slide encoder itself wants to learn from the labels of slides; 0 but in a classification."""
+        if self.recipe.task.name != "classification":
+            return encoded.embedding.new_zeros(())
+        return self.slide_encoder.extra_loss(encoded, real, wanted[:, 0].nan_to_num(-1).long())
 
     def infer(self, features: npt.NDArray[np.float32]) -> SlideOutput:
         """Return what the model says of one slide.
@@ -190,19 +225,18 @@ class SlideModel(nn.Module):
         with torch.no_grad():
             outputs, encoded = self(tiles[None], real)
             evidence, method = self.slide_encoder.evidence(tiles, self.head.weight), EXACT
-            activity = self.objective.activity(encoded.embedding) if self.objective is not None else None
+            activity = self.objective.activity(self.anchor(encoded)) if self.objective is not None else None
             distance = float(self.reference(tiles.mean(dim=0)))
         if evidence is None:
             evidence, method = self._gradient_evidence(tiles, real), GRADIENT
         even = torch.full((1, len(tiles)), 1 / len(tiles))
-        names = self.recipe.objective.targets if self.recipe.objective is not None else ()
         return SlideOutput(
             answer=self.task.answer(outputs[0]),
             outputs=_numpy(outputs[0]),
             attention=_numpy((encoded.attention if encoded.attention is not None else even)[0]),
             evidence=_numpy(evidence),
             evidence_method=method,
-            activity={} if activity is None else dict(zip(names, activity[0].tolist(), strict=True)),
+            activity={} if activity is None else dict(zip(self.gene_sets, activity[0].tolist(), strict=True)),
             reference=ReferenceCheck(distance, self.reference_limit),
         )
 

@@ -3,7 +3,7 @@
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from napari_pathlupi.molecular.objectives._objective import Objective
+from napari_pathlupi.molecular.objectives._objective import Objective, measured
 
 
 class Reconstruction(Objective):
@@ -31,8 +31,10 @@ class Reconstruction(Objective):
         targets: Float[Tensor, "slides sets"],
         known: Bool[Tensor, " slides"],
     ) -> Float[Tensor, ""]:
-        error = self.heads(embedding[known]) - targets[known]
-        loss: Tensor = error.square().mean(dim=1).sum() / known.sum().clamp(min=1)
+        wanted, there = measured(targets, known)
+        error = (self.heads(embedding) - wanted).square() * there
+        by_slide = error.sum(dim=1) / there.sum(dim=1).clamp(min=1)
+        loss: Tensor = by_slide.sum() / known.sum().clamp(min=1)
         return loss
 
     def activity(self, embedding: Float[Tensor, "slides width"]) -> Float[Tensor, "slides sets"]:

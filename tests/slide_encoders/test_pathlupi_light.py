@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from napari_pathlupi.slide_encoders.pathlupi import PathLUPI
+from napari_pathlupi.slide_encoders.pathlupi_light import PathLUPILight
 
 REAL = torch.ones(1, 7, dtype=torch.bool)
 
@@ -11,9 +11,9 @@ def features() -> torch.Tensor:
     return torch.randn(1, 7, 12, generator=torch.Generator().manual_seed(1))
 
 
-def encoder(**settings) -> PathLUPI:
+def encoder(**settings) -> PathLUPILight:
     torch.manual_seed(0)
-    return PathLUPI(12, **settings).eval()
+    return PathLUPILight(12, **settings).eval()
 
 
 def test_the_mean_of_the_kept_tokens_is_the_averaged_embedding(features):

@@ -1,0 +1,60 @@
+"""What the two networks of CLAM learn beside the class of the slide: whether a tile is typical of it."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from napari_pathlupi.slide_encoders._encoder import Encoded
+from napari_pathlupi.slide_encoders._pooling import GatedPooling
+
+INSTANCE_WEIGHT = 0.3 / 0.7
+"""Of the loss over tiles beside that over slides: the published 0.7 for slides and 0.3 for tiles, divided by 0.7."""
+
+
+class CLAM(GatedPooling):
+    """Gated attention pooling with a classifier of tiles for each class, in training only.
+
+    Lu et al., "Data-efficient and weakly supervised computational pathology on whole-slide images", Nature Biomedical
+    Engineering 2021, Methods: of each slide the tiles with most attention are to be told from those with least, by the
+    classifier of its class; those with most attention are no tiles of any other class (the published option for
+    subtypes that exclude each other). Cross entropy over tiles, as in the published code's default (the paper names a
+    smooth support vector loss); the widths are our choice (published: 512 and 256).
+
+    Parameters
+    ----------
+    dim, width, hidden, dropout, heads
+        As of `GatedPooling`; one head, or one per class.
+    outputs
+        How many classes.
+    sampled
+        How many tiles with most and with least attention; at most half of the tiles of a slide each.
+    """
+
+    def __init__(
+        self, dim: int, width: int, hidden: int, dropout: float, heads: int, outputs: int, sampled: int
+    ) -> None:
+        super().__init__(dim, width, hidden, dropout, heads)
+        self.sampled = sampled
+        self.instances = nn.ModuleList(nn.Linear(width, 2) for _ in range(outputs))
+
+    def extra_loss(
+        self, encoded: Encoded, real: Bool[Tensor, "slides tiles"], labels: Int[Tensor, " slides"]
+    ) -> Float[Tensor, ""]:
+        losses = [self._of_slide(encoded, i, real[i], int(label)) for i, label in enumerate(labels) if label >= 0]
+        losses = losses or [encoded.embedding.new_zeros(())]
+        return INSTANCE_WEIGHT * torch.stack(losses).mean()
+
+    def _of_slide(self, encoded: Encoded, slide: int, real: Bool[Tensor, " tiles"], label: int) -> Float[Tensor, ""]:
+        assert encoded.tiles is not None and encoded.heads is not None
+        tiles, shares = encoded.tiles[slide, real], encoded.heads[slide][:, real]
+        count = min(self.sampled, len(tiles) // 2)
+        if not count:
+            return tiles.new_zeros(())
+        losses = []
+        for kind, classifier in enumerate(self.instances):
+            order = shares[kind % len(shares)].detach().argsort(descending=True)
+            chosen = torch.cat([order[:count], order[-count:]]) if kind == label else order[:count]
+            typical = (torch.arange(len(chosen), device=order.device) < count) & (kind == label)
+            losses.append(cross_entropy(classifier(tiles[chosen]), typical.long()))
+        return torch.stack(losses).mean()
