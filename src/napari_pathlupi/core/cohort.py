@@ -3,6 +3,7 @@
 A case is a patient. Everything here is per case, so a patient cannot stand on both sides of a split.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -96,6 +97,12 @@ class Endpoint:
 
 
 TIME_UNITS = ("days", "months", "years")
+_TCGA = re.compile(r"TCGA-\w\w-\w{4}(?![^-.])", re.IGNORECASE)
+
+
+def case_of(name: str) -> str:
+    """Return the case that a name stands for: of a TCGA barcode the patient, its first twelve characters."""
+    return name[:12].upper() if _TCGA.match(name) else name
 
 
 @dataclass(frozen=True, slots=True)
