@@ -21,6 +21,7 @@
     ├── MissingExtraError          an optional library is absent or broken
     ├── WeightsError               the weights of a patch encoder cannot be used
     ├── InferenceError             the device or the network failed while running
+    ├── UnusableFoldError          cases that nothing can be learned from or tested on
     └── Cancelled                  stopped before there was anything to keep
 
 Each message is one sentence or two: what happened with the values, what would be right, what to do.
@@ -140,6 +141,10 @@ class WeightsError(PathlupiError):
 
 class InferenceError(PathlupiError):
     """The device or the network failed while running."""
+
+
+class UnusableFoldError(PathlupiError):
+    """Cases that a protocol cannot learn from or be tested on; the message is the reason, without a full stop."""
 
 
 class Cancelled(PathlupiError):

@@ -1,0 +1,1 @@
+"""How good predictions are: measures with intervals, comparison, calibration, survival; from tables, without torch."""

@@ -1,0 +1,108 @@
+"""Molecular prompting: slides are told apart by how near they are to the RNA of others, without any training.
+
+A support set's transcriptomes go through the molecular encoder that the slide encoder was pre-trained with; their means
+are the prompts (Threads, arXiv 2501.16652, Online Methods).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_pathlupi.errors import SettingsError, UnusableFoldError
+from napari_pathlupi.evaluation.probe import Floats
+from napari_pathlupi.evaluation.survival_probe import must_have_events
+
+SHARE = 0.25
+"""Of the support patients with an event, how many make each survival prompt."""
+
+
+def class_prompts(support: Floats, classes: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray[np.float64]:
+    """Return (classes, dim) prompts: the mean molecular embedding of each class.
+
+    Parameters
+    ----------
+    support
+        (patients, dim) molecular embeddings.
+    classes
+        (patients,) index of each one's class.
+    n_classes
+        How many classes there are.
+
+    Raises
+    ------
+    UnusableFoldError
+        When a class has no patient.
+    """
+    absent = np.flatnonzero(np.bincount(classes, minlength=n_classes) == 0)
+    if len(absent):
+        raise UnusableFoldError(f"no patient of the support set is of class {', '.join(map(str, absent))}")
+    return np.stack([support[classes == index].astype(np.float64).mean(axis=0) for index in range(n_classes)])
+
+
+def class_scores(slides: Floats, prompts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return (slides, classes) scores that add up to 1; the highest is that of the nearest prompt.
+
+    They are the softmax of the negative Euclidean distances (our choice: the paper only names the nearest prompt). For
+    two classes their order is that of d(first) - d(second), which a ROC curve needs; they are no probabilities.
+    """
+    from scipy.special import softmax
+
+    return np.asarray(softmax(-_distances(slides, prompts), axis=1))
+
+
+def risk_prompts(
+    support: Floats, times: npt.NDArray[np.float64], events: npt.NDArray[np.bool_], share: float = SHARE
+) -> npt.NDArray[np.float64]:
+    """Return (2, dim) prompts of high and low risk.
+
+    Of the patients whose event was seen, those with the shortest times are of high risk and those with the longest of
+    low risk; their number is rounded down, and at least one (our choice).
+
+    Parameters
+    ----------
+    support
+        (patients, dim) molecular embeddings.
+    times, events
+        (patients,) as of `napari_pathlupi.evaluation.survival_probe.fit_coxnet`.
+    share
+        Of the patients with an event, how many make each prompt; at most a half.
+
+    Raises
+    ------
+    UnusableFoldError
+        When fewer than two events were seen.
+    """
+    if not 0 < share <= 0.5:
+        raise SettingsError(f"a share of {share:g} is not possible: above 0 and at most a half is.")
+    must_have_events(times, events, "support")
+    order = np.flatnonzero(events)[np.argsort(times[events], kind="stable")]
+    if len(order) < 2:
+        raise UnusableFoldError("one patient of the support set has an event, two are needed")
+    count = max(1, int(len(order) * share))
+    return np.stack([support[rows].astype(np.float64).mean(axis=0) for rows in (order[:count], order[-count:])])
+
+
+def prompted_risks(
+    slides: Floats, prompts: npt.NDArray[np.float64], as_written: bool = False
+) -> npt.NDArray[np.float64]:
+    """Return (slides,) risks: d(slide, low-risk prompt) - d(slide, high-risk prompt).
+
+    The paper writes the difference the other way round, which gives a slide near the high-risk prompt a *low* value:
+    its C-index would be one minus ours. We take the sign under which a higher number means a higher risk.
+
+    Parameters
+    ----------
+    slides
+        (slides, dim) slide embeddings.
+    prompts
+        Of `risk_prompts`.
+    as_written
+        Whether to take the paper's formula to the letter.
+    """
+    high, low = _distances(slides, prompts).T
+    return np.asarray(high - low if as_written else low - high)
+
+
+def _distances(slides: Floats, prompts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(slides.astype(np.float64), prompts))
