@@ -1,0 +1,83 @@
+"""Calibrate a trained task on cases that were held back, and measure what that is worth on others."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.outlook import Risk, SurvivalCurve, Values
+from napari_pathlupi.evaluation.calibration import (
+    calibrated_classes,
+    calibrated_labels,
+    calibrated_risks,
+    calibrated_values,
+)
+from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.tasks.classification import Classification
+from napari_pathlupi.tasks.multilabel import Multilabel
+from napari_pathlupi.tasks.regression import Regression
+
+Numbers = npt.NDArray[np.float64]
+
+
+def calibrate(
+    task: Task, outputs: Numbers, wanted: Numbers, level: float = 0.9, per_class: bool = False
+) -> Calibration:
+    """Return what validation cases say of a model's numbers; `Task.answer` applies it.
+
+    Parameters
+    ----------
+    task
+        Fitted.
+    outputs, wanted
+        (cases, outputs) of the head for cases that it did not learn from, and (cases, columns) what is known of them.
+        For an ensemble the validation cases of all folds, each by its own fold: its mean is less scattered than one
+        fold, so that its sets hold the truth somewhat more often than stated (our choice, as in cross-conformal
+        prediction: Vovk, Annals of Mathematics and Artificial Intelligence 2015).
+    level
+        Share of the cases whose truth a conformal set or interval is to hold.
+    per_class
+        Whether that holds within each class.
+
+    Raises
+    ------
+    MismatchError
+        When nothing is known of any case.
+    """
+    if isinstance(task, Classification):
+        return calibrated_classes(outputs, wanted[:, 0], level, per_class)
+    if isinstance(task, Multilabel):
+        return calibrated_labels(outputs, wanted, level)
+    if isinstance(task, Regression):
+        return calibrated_values(_told(task, outputs), wanted, level)
+    return calibrated_risks(_told(task, outputs)[:, 0])
+
+
+def with_coverage(task: Task, calibration: Calibration, outputs: Numbers, wanted: Numbers) -> Calibration:
+    """Return the calibration with the share of these test cases whose set or interval holds the truth."""
+    if not calibration.thresholds:
+        return calibration
+    if isinstance(task, Classification):
+        known = np.isfinite(wanted[:, 0])
+        rows = zip(torch.from_numpy(outputs[known]), wanted[known, 0], strict=True)
+        held: npt.NDArray[np.bool_] = np.array(
+            [int(label) in task.answer(row, calibration).plausible for row, label in rows], dtype=bool
+        )
+    else:
+        known = np.isfinite(wanted).all(axis=1)
+        inside = np.abs(_told(task, outputs[known]) - wanted[known]) <= np.array(calibration.thresholds)
+        held = np.array(inside.all(axis=1))
+    return replace(calibration, coverage=float(held.mean()) if len(held) else None, coverage_cases=len(held))
+
+
+def _told(task: Task, outputs: Numbers) -> Numbers:
+    """(cases, values) or (cases, 1) risks, as the task's answers have them."""
+    rows = []
+    for answer in map(task.answer, torch.from_numpy(outputs)):
+        if isinstance(answer, Values):
+            rows.append(answer.values)
+        elif isinstance(answer, Risk | SurvivalCurve):
+            rows.append((answer.risk,))
+    return np.array(rows, dtype=np.float64)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_pathlupi.bundle import _Part
+from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.errors import MismatchError
+from napari_pathlupi.evaluation.calibration import calibrated_classes, conformal_quantile
+from napari_pathlupi.tasks.classification import Classification
+from napari_pathlupi.tasks.cox import Cox
+from napari_pathlupi.tasks.multilabel import Multilabel
+from napari_pathlupi.tasks.regression import Regression
+from napari_pathlupi.tasks.survival import Survival
+from napari_pathlupi.workflows.calibrate import calibrate, with_coverage
+
+ABC = Classification(["A", "B", "C"])
+
+
+def cases(count: int, seed: int, sureness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs whose softmax is the truth when they are divided by ``sureness``."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, 3)) * 1.5 + [0.5, 0, -0.5]
+    chances = torch.from_numpy(logits).softmax(1).numpy()
+    labels = (rng.random(count)[:, None] > chances.cumsum(1)).sum(1).clip(0, 2)
+    return logits * sureness, labels[:, None].astype(np.float64)
+
+
+@pytest.mark.parametrize("sureness", [0.6, 1.0, 3.0])
+def test_the_temperature_undoes_what_makes_a_model_too_sure_or_unsure(sureness):
+    assert calibrate(ABC, *cases(4000, 1, sureness)).temperature == pytest.approx(sureness, rel=0.1)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9])
+def test_sets_hold_the_truth_as_often_as_they_say(level):
+    told = calibrate(ABC, *cases(1000, 2), level)
+    tested = with_coverage(ABC, told, *cases(4000, 3))
+    assert tested.coverage == pytest.approx(level, abs=0.025)
+    assert tested.coverage_cases == 4000
+
+
+def test_class_conditional_sets_hold_the_rare_class_as_often_too():
+    told = calibrate(ABC, *cases(3000, 4), 0.9, per_class=True)
+    outputs, wanted = cases(6000, 5)
+    for label in range(3):
+        only = wanted[:, 0] == label
+        assert with_coverage(ABC, told, outputs[only], wanted[only]).coverage == pytest.approx(0.9, abs=0.035)
+
+
+def test_the_threshold_is_the_finite_sample_quantile_and_too_few_cases_rule_nothing_out():
+    scores = np.arange(1, 20) / 100
+    assert conformal_quantile(scores, 0.9) == 0.18  # ceil(20 * 0.9) = 18
+    assert conformal_quantile(scores[:8], 0.9) == np.inf
+    few = calibrate(ABC, *cases(8, 6))
+    assert few.thresholds == (1.0,)
+    assert len(few.plausible((0.98, 0.01, 0.01))) == 3
+
+
+def test_cases_without_a_label_change_nothing():
+    outputs, wanted = cases(100, 7)
+    more = np.concatenate([wanted, [[np.nan]] * 5])
+    assert calibrate(ABC, np.concatenate([outputs, outputs[:5]]), more) == calibrate(ABC, outputs, wanted)
+    with pytest.raises(MismatchError, match="no validation case is labelled"):
+        calibrated_classes(outputs, wanted[:, 0] * np.nan)
+
+
+def test_intervals_of_values_hold_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(8)
+    task = Regression(["Purity"], "%", [50.0], [10.0], [0.0], [100.0])
+    outputs = rng.normal(size=(3000, 1))
+    wanted = 50 + 10 * outputs + rng.normal(size=outputs.shape) * 4
+    told = with_coverage(task, calibrate(task, outputs[:1000], wanted[:1000]), outputs[1000:], wanted[1000:])
+    assert told.coverage == pytest.approx(0.9, abs=0.025)
+    assert told.thresholds[0] == pytest.approx(1.645 * 4, rel=0.1)
+    answer = task.answer(torch.tensor([0.0]), told)
+    assert answer.remark.startswith("90 % interval: 43.") and answer.remark.endswith(" %.")
+
+
+def test_labels_get_a_temperature_and_risks_a_place_among_cases():
+    rng = np.random.default_rng(9)
+    truth = rng.normal(size=(4000, 2))
+    wanted = (rng.random(truth.shape) < 1 / (1 + np.exp(-truth))).astype(np.float64)
+    assert calibrate(Multilabel(["A", "B"]), 2 * truth, wanted).temperature == pytest.approx(2, rel=0.12)
+    times = np.stack([np.full(200, 5.0), np.ones(200)], axis=1)
+    outputs = rng.normal(size=(200, 1))
+    told = calibrate(Cox(), outputs, times)
+    assert Cox().answer(torch.tensor(np.median(outputs, axis=0)), told).below == pytest.approx(0.5, abs=0.02)
+    curve = Survival(times=[1, 2, 3, 4])
+    told = calibrate(curve, rng.normal(size=(50, 4)), times[:50])
+    assert 0.2 < curve.answer(torch.zeros(4), told).below < 0.8
+
+
+def test_it_travels_in_a_card_as_json():
+    class Carrier(_Part):
+        calibration: Calibration | None = None
+
+    told = calibrate(ABC, *cases(100, 10), 0.9, per_class=True)
+    assert Carrier.model_validate_json(Carrier(calibration=told).model_dump_json()).calibration == told
+    assert Calibration.of(told.as_dict()) == told
+    with pytest.raises(ValueError, match="a temperature above 0"):
+        Calibration(3, temperature=0.0)
