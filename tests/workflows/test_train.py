@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,15 +10,17 @@ import torch
 
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.core.features import EncoderIdentity
-from napari_pathlupi.core.progress import CancelFlag
-from napari_pathlupi.errors import Cancelled, InferenceError, MismatchError
+from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.errors import Cancelled, InferenceError, MismatchError, OutputError, SettingsError
+from napari_pathlupi.workflows.bags import Bags, Shelf
 from napari_pathlupi.workflows.model import SlideModel
-from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train, train_steps
+from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, Watch, train, train_steps, watched_steps
+from napari_pathlupi.workflows.validation import outputs_of
 
 DIM, TILES, SETS = 8, 30, 12
 IDENTITY = EncoderIdentity("planted", "1", DIM, 256, 0.5)
 TASK = CataloguePart(name="classification", settings={"classes": ["A", "B"]})
-SHORT = TrainConfig(rna_steps=60, steps=180, learning_rate=3e-3)
+SHORT = TrainConfig(slide_encoder="pathlupi-light", rna_steps=60, steps=180, learning_rate=3e-3)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,7 +63,7 @@ def attention_on_the_odd_tile(model: SlideModel) -> float:
     return float(np.mean([model.infer(bag).attention[0] for bag in TEST.bags]))
 
 
-@pytest.mark.parametrize("encoder", ["pathlupi", "abmil"])
+@pytest.mark.parametrize("encoder", ["pathlupi-light", "abmil"])
 def test_attention_finds_the_tile_that_decides(encoder):
     model = train(planted(80, seed=1), replace(SHORT, slide_encoder=encoder))
     assert accuracy(model) > 0.9
@@ -186,3 +189,92 @@ def test_cases_that_do_not_fit_together_are_refused_in_a_sentence(change, words)
 def test_too_few_cases_are_refused():
     with pytest.raises(MismatchError, match="at least 10 are needed"):
         planted(9, seed=1)
+
+
+def stopped_at(step: int, cases: TrainingCases, config: TrainConfig, state: Path) -> None:
+    """Train as far as a step, and drop everything but what is on disk, as a kill does."""
+    for told in watched_steps(cases, config, Watch(state=state)):
+        if told.done == step:
+            return
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 7])
+def test_a_killed_training_goes_on_to_the_same_weights(step, tmp_path):
+    cases = planted(20, seed=1)
+    config = replace(BRIEF, tiles=9, save_every=2)
+    unbroken = run(watched_steps(cases, config, Watch(validation=cases)))
+    stopped_at(step, cases, config, tmp_path / "state.pt")
+    told = list(watched_steps(cases, config, Watch(state=tmp_path / "state.pt")))
+    assert told[0].done == step - step % 2 + 1
+    again = run(watched_steps(cases, config, Watch(state=tmp_path / "state.pt")))  # nothing is left to do
+    np.testing.assert_array_equal(weights(again.model), weights(unbroken.model))
+    assert [check[:2] for check in again.checks] == [check[:2] for check in unbroken.checks]
+
+
+def test_the_state_of_another_training_is_refused_and_a_damaged_one_named(tmp_path):
+    cases, state = planted(20, seed=1), tmp_path / "state.pt"
+    stopped_at(3, cases, replace(BRIEF, save_every=1), state)
+    for other in (replace(cases, wanted=1 - cases.wanted), planted(20, seed=2)):
+        with pytest.raises(MismatchError, match="other settings or cases"):
+            run(watched_steps(other, replace(BRIEF, save_every=1), Watch(state=state)))
+    state.write_bytes(state.read_bytes()[:200])
+    with pytest.raises(OutputError, match=r"state\.pt is damaged"):
+        run(watched_steps(cases, BRIEF, Watch(state=state)))
+
+
+def test_a_step_in_parts_is_the_same_step():
+    cases = planted(20, seed=1)
+    wanted, targets = cases.wanted.copy(), cases.targets.copy()
+    wanted[::3], targets[::4] = np.nan, np.nan
+    cases = replace(cases, wanted=wanted, targets=targets)
+    whole = replace(BRIEF, settings={"dropout": 0.0}, batch=12)
+    np.testing.assert_allclose(
+        weights(train(cases, replace(whole, accumulate=5))), weights(train(cases, whole)), atol=1e-5
+    )
+
+
+def test_slides_that_are_averaged_count_as_one_case_each():
+    cases = planted(20, seed=1)
+    owners = np.repeat(np.arange(10), 2)
+    apart = replace(cases, wanted=cases.wanted[:10], targets=cases.targets[:10], owners=owners)
+    model = train(apart, BRIEF)
+    one = np.array([model.infer(bag).outputs for bag in cases.bags])
+    np.testing.assert_allclose(outputs_of(model, cases.bags, owners), (one[::2] + one[1::2]) / 2, atol=1e-5)
+    twins = replace(apart, bags=[cases.bags[i // 2] for i in range(20)])
+    alone = replace(apart, bags=cases.bags[:10], owners=None)
+    without_dropout = replace(BRIEF, settings={"dropout": 0.0})
+    first, second = train(twins, without_dropout), train(alone, without_dropout)
+    np.testing.assert_allclose(outputs_of(first, TEST.bags), outputs_of(second, TEST.bags), atol=1e-3)
+
+
+def test_the_score_is_looked_at_at_equal_distances_and_patience_ends_what_does_not_improve():
+    cases, told = planted(40, seed=1), []
+    silent = replace(cases, wanted=1 - cases.wanted)  # whatever is learned is wrong there
+    config = replace(SHORT, checks=20)
+    trained = run(watched_steps(cases, config, Watch(silent, tell=told.append)))
+    assert [check.step for check in trained.checks] == list(range(12, 241, 12))
+    assert trained.score < 0.3
+    assert len(told) == 20
+    early = run(watched_steps(cases, replace(config, patience=3), Watch(silent)))
+    assert early.checks[-1].step < 240
+
+
+def test_bags_are_read_when_asked_for_and_forgotten_when_there_are_too_many(tmp_path):
+    shelf, read = Shelf(most_bytes=5 * TILES * DIM * 4), []
+    cases = planted(20, seed=1)
+
+    def reader(i):
+        return lambda: shelf.get(str(i), lambda: read.append(i) or cases.bags[i])
+
+    lazy = Bags.of([reader(i) for i in range(20)], IDENTITY)
+    assert read == list(range(20))
+    model = train(replace(cases, bags=lazy), BRIEF)
+    assert len(read) > 40
+    np.testing.assert_array_equal(weights(model), weights(train(cases, BRIEF)))
+
+
+def test_mixed_precision_is_refused_on_a_processor_in_a_sentence():
+    with pytest.raises(SettingsError, match=r"bf16.* is for CUDA, the device is cpu"):
+        replace(BRIEF, amp="bf16")
+    with pytest.raises(SettingsError, match="choose bf16, fp16 or none"):
+        replace(BRIEF, amp="int4")

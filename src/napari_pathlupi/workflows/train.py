@@ -1,8 +1,9 @@
 """Train a slide model on bags of tile vectors, with expression as privileged information."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,105 +13,62 @@ from torch import Tensor
 
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
 from napari_pathlupi.catalogue import tasks
-from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
-from napari_pathlupi.errors import Cancelled, InferenceError, MismatchError
+from napari_pathlupi.errors import Cancelled, InferenceError
+from napari_pathlupi.workflows.bags import Bags
 from napari_pathlupi.workflows.model import SlideModel, device_failures
+from napari_pathlupi.workflows.parallel import agreed, rank, sum_gradients, summed
+from napari_pathlupi.workflows.train_batches import Batch, Schedule
+from napari_pathlupi.workflows.train_cases import MIN_CASES, TrainingCases
+from napari_pathlupi.workflows.train_config import TrainConfig
+from napari_pathlupi.workflows.train_state import Check, State, read_state, write_state
+from napari_pathlupi.workflows.validation import outputs_of, score_of
 
-MIN_CASES = 10
-"""Our choice: with fewer there is no saying what a slide like them is."""
+__all__ = ["MIN_CASES", "TrainConfig", "Trained", "TrainingCases", "Watch", "train", "train_steps", "watched_steps"]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingCases:
-    """What a model learns from.
-
-    Parameters
-    ----------
-    bags
-        Per case, (tiles, dim) feature vectors, float32; all slides of a case together.
-    identity
-        The patch encoder that made them.
-    task
-        Name and settings of the task.
-    wanted
-        (cases, columns) what is known of each case, as the task reads it (for a classification the index of the
-        class); NaN where unknown.
-    targets
-        (cases, gene sets) activities; a row with any NaN is a case whose expression is unknown; None without any.
-    gene_sets
-        Names of its columns.
-    """
-
-    bags: Sequence[npt.NDArray[np.float32]]
-    identity: EncoderIdentity
-    task: CataloguePart
-    wanted: npt.NDArray[np.float64]
-    targets: npt.NDArray[np.float64] | None = None
-    gene_sets: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        count = len(self.bags)
-        task = tasks[self.task.name](**self.task.settings)
-        rows = None if self.targets is None else self.targets.shape
-        if self.wanted.shape != (count, task.columns) or rows not in (None, (count, len(self.gene_sets))):
-            raise MismatchError(
-                f"{count} bags, labels of the shape {self.wanted.shape}, targets of the shape {rows}: one row of each "
-                f"per case is needed, with {task.columns} columns of labels and {len(self.gene_sets)} of targets."
-            )
-        if count < MIN_CASES:
-            raise MismatchError(f"{count} cases: at least {MIN_CASES} are needed to say what a slide like them is.")
-        task.check(self.wanted)
-        for i, bag in enumerate(self.bags):
-            if bag.ndim != 2 or bag.shape[1] != self.identity.dim or not len(bag) or not np.isfinite(bag).all():
-                raise MismatchError(
-                    f"bag {i} has the shape {bag.shape}: at least one tile of {self.identity.dim} finite numbers is "
-                    f"needed, as {self.identity.name} gives them."
-                )
+PRECISIONS = {"": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SMOOTHED = 3
+"""A score is the mean of this many checks in a row: a single one is chance (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """How to train. Every default is our choice, from a trial on simulated bags; the paper's are not known.
+class Watch:
+    """How a training is looked at and kept.
 
     Parameters
     ----------
-    slide_encoder, settings
-        Name in the catalogue, and what to build it with.
-    objective, objective_settings
-        Molecular objective, used when there are transcriptomes; "" trains without.
-    weight
-        Of the objective's loss (a mean over gene sets) beside the task's. 3 to 10 did equally well.
-    rna_steps
-        Steps at the start with the objective alone, on every case with a transcriptome, labelled or not.
-    steps
-        Steps with both losses. Their number is fixed: choosing a checkpoint by validation loss stops arms at different
-        maturity and falsifies every comparison.
-    batch
-        Cases per step.
-    tiles
-        Tiles drawn from each bag per step, without replacement; all where a bag has fewer.
-    learning_rate, weight_decay
-        Of AdamW (Loshchilov and Hutter, ICLR 2019); the rate rises over the first twentieth and falls as a cosine to 0.
-    seed
-        Of weights, order, drawn tiles and dropout: the same seed gives the same model on the same device.
-    device
-        "cpu", "cuda" or "mps".
+    validation
+        Cases to score it on at the checks.
+    state
+        File that holds where it is, so that a run that was killed goes on to the same weights.
+    tell
+        Called with each check as JSON values.
     """
 
-    slide_encoder: str = "pathlupi"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    objective: str = "reconstruction"
-    objective_settings: Mapping[str, Any] = field(default_factory=dict)
-    weight: float = 5.0
-    rna_steps: int = 300
-    steps: int = 700
-    batch: int = 16
-    tiles: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    seed: int = 0
-    device: str = "cpu"
+    validation: TrainingCases | None = None
+    state: Path | None = None
+    tell: Callable[[Mapping[str, Any]], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A model, and how it got there.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode.
+    checks
+        Loss and score at the checks.
+    """
+
+    model: SlideModel
+    checks: Sequence[Check]
+
+    @property
+    def score(self) -> float:
+        """The smoothed score at the end; NaN without validation cases."""
+        return smoothed(self.checks)
 
 
 def train(cases: TrainingCases, config: TrainConfig | None = None) -> SlideModel:
@@ -121,43 +79,113 @@ def train(cases: TrainingCases, config: TrainConfig | None = None) -> SlideModel
 def train_steps(
     cases: TrainingCases, config: TrainConfig | None = None, cancel: CancelFlag | None = None
 ) -> Steps[SlideModel]:
-    """Train a model step by step; returns it in evaluation mode.
+    """Train a model step by step; returns it in evaluation mode. See `watched_steps`."""
+    return (yield from watched_steps(cases, config or TrainConfig(), Watch(), cancel)).model
+
+
+def watched_steps(
+    cases: TrainingCases, config: TrainConfig, watch: Watch, cancel: CancelFlag | None = None
+) -> Steps[Trained]:
+    """Train a model step by step and return it with its checks.
 
     A case without a label teaches through its transcriptome, a case without a transcriptome through its label. Seeds
-    torch's own random numbers.
+    torch's own random numbers at every step.
 
     Raises
     ------
     Cancelled
-        When asked to stop: a half-trained model is not a model.
+        When asked to stop: a half-trained model is not a model, but its state is kept.
     InferenceError
         When the device fails or the loss is no longer a number.
+    MismatchError
+        When the state is that of another training.
     """
-    config = config or TrainConfig()
     torch.manual_seed(config.seed)
     model = SlideModel(recipe_of(cases, config))
-    _standardise_on(model, np.concatenate(cases.bags))
+    schedule = Schedule(cases, _has_rna(cases, config), config)
     with device_failures(config.device):
+        _standardise_on(model, cases.looked_at)
         model.to(config.device).train()
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
-    has_rna = _has_rna(cases, config)
-    total = config.steps + (config.rna_steps if has_rna.any() else 0)
-    for step, batch in enumerate(_batches(cases, has_rna, config)):
+        _prepare(model, cases)
+    state = State.new(model, config, cases)
+    if watch.state is not None and watch.state.exists():
+        read_state(watch.state, state)
+    while state.step < schedule.total and not _gives_up(state.checks, config):
         if cancel:
-            raise Cancelled(f"training was stopped at step {step} of {total}: there is no model.")
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * _rate((step + 1) / total)
+            _keep(watch, state)
+            raise Cancelled(f"training was stopped at step {state.step} of {schedule.total}: there is no model.")
         with device_failures(config.device):
-            loss = _loss(model, batch, config.weight)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            value = loss.item()
+            value = _step(state, schedule, config)
         if not math.isfinite(value):
-            raise InferenceError(f"training diverged at step {step} (loss {value}): use a lower learning rate.")
-        yield Progress("training", step + 1, total, message=f"loss {value:.3f}")
-    _refer_to(model, cases.bags)
-    return model.eval()
+            raise InferenceError(f"training diverged at step {state.step} (loss {value}): use a lower learning rate.")
+        state.step += 1
+        state.losses.append(value)
+        with device_failures(config.device):
+            _look(state, schedule.total, config, watch)
+        if state.step % config.save_every == 0 or state.step == schedule.total:
+            _keep(watch, state)
+        yield Progress("training", state.step, schedule.total, message=f"loss {value:.3f}")
+    _keep(watch, state)
+    _refer_to(model, cases.looked_at)
+    return Trained(model.eval(), tuple(state.checks))
+
+
+def _prepare(model: SlideModel, cases: TrainingCases) -> None:
+    if model.objective is not None and cases.targets is not None:
+        arrays = (
+            torch.from_numpy(array.astype(np.float32)).to(model.device) for array in (cases.targets, cases.wanted)
+        )
+        model.objective.prepare(*arrays, model.task.loss)
+
+
+def _step(state: State, schedule: Schedule, config: TrainConfig) -> float:
+    """One step of the optimiser; returns the loss."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = config.learning_rate * _rate((state.step + 1) / schedule.total)
+    state.optimiser.zero_grad()
+    whole = torch.zeros((), device=config.device)
+    for batch in schedule.parts(state.step):
+        with torch.autocast(torch.device(config.device).type, PRECISIONS[config.amp], enabled=bool(config.amp)):
+            loss = _loss(state.model, batch, config.weight)
+        state.scaler.scale(loss).backward()
+        whole += loss.detach()
+    sum_gradients(state.model)
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
+    return summed(whole).item()
+
+
+def _look(state: State, total: int, config: TrainConfig, watch: Watch) -> None:
+    """A check, where this step is one."""
+    due = config.checks and state.step * config.checks // total > (state.step - 1) * config.checks // total
+    if not due:
+        return
+    score = math.nan
+    if watch.validation is not None:
+        outputs = outputs_of(state.model.eval(), watch.validation.bags, watch.validation.owners)
+        score = agreed(score_of(watch.validation.task, outputs, watch.validation.wanted), config.device)
+        state.model.train()
+    state.checks.append(Check(state.step, float(np.mean(state.losses)), score))
+    state.losses.clear()
+    if watch.tell and not rank():
+        watch.tell({"loss": state.checks[-1].loss, "score": score if math.isfinite(score) else None})
+
+
+def _gives_up(checks: Sequence[Check], config: TrainConfig) -> bool:
+    if not config.patience or len(checks) < SMOOTHED + config.patience:
+        return False
+    scores = [smoothed(checks[: i + 1]) for i in range(SMOOTHED - 1, len(checks))]
+    return bool(np.nanargmax([*scores, -math.inf]) < len(scores) - config.patience)
+
+
+def smoothed(checks: Sequence[Check]) -> float:
+    """Return the mean score of the last checks."""
+    return float(np.mean([check.score for check in checks[-SMOOTHED:]])) if checks else math.nan
+
+
+def _keep(watch: Watch, state: State) -> None:
+    if watch.state is not None and not rank():
+        write_state(watch.state, state)
 
 
 def recipe_of(cases: TrainingCases, config: TrainConfig) -> Recipe:
@@ -166,7 +194,7 @@ def recipe_of(cases: TrainingCases, config: TrainConfig) -> Recipe:
     if _has_rna(cases, config).any():
         settings = dict(config.objective_settings)
         objective = ObjectivePart(name=config.objective, settings=settings, targets=cases.gene_sets)
-    task = tasks[cases.task.name](**cases.task.settings)
+    task = tasks[cases.task.name](**cases.task.settings).fitted(cases.wanted)
     return Recipe(
         patch_encoder=PatchEncoderPart.of(cases.identity),
         slide_encoder=CataloguePart(name=config.slide_encoder, settings=dict(config.settings)),
@@ -176,21 +204,20 @@ def recipe_of(cases: TrainingCases, config: TrainConfig) -> Recipe:
 
 
 def _has_rna(cases: TrainingCases, config: TrainConfig) -> npt.NDArray[np.bool_]:
-    if cases.targets is None or not config.objective:
-        return np.zeros(len(cases.bags), dtype=bool)
-    return np.asarray(np.isfinite(cases.targets).all(axis=1))
+    if cases.targets is None or not config.objective or not config.weight:
+        return np.zeros(len(cases.wanted), dtype=bool)
+    return np.asarray(np.isfinite(cases.targets).any(axis=1))
 
 
-def _standardise_on(model: SlideModel, tiles: npt.NDArray[np.float32]) -> None:
-    spread = tiles.std(axis=0, dtype=np.float64)
-    spread[spread < 1e-6] = 1.0  # a feature that never varies
-    model.feature_mean.copy_(torch.from_numpy(tiles.mean(axis=0, dtype=np.float64)))
+def _standardise_on(model: SlideModel, bags: Bags) -> None:
+    mean, spread = bags.moments()
+    model.feature_mean.copy_(torch.from_numpy(mean))
     model.feature_scale.copy_(torch.from_numpy(spread))
 
 
-def _refer_to(model: SlideModel, bags: Sequence[npt.NDArray[np.float32]]) -> None:
-    means = [model.standardise(torch.from_numpy(bag).to(model.device)).mean(dim=0) for bag in bags]
-    model.reference_limit = model.reference.fit(torch.stack(means).double().cpu().numpy())
+def _refer_to(model: SlideModel, bags: Bags) -> None:
+    mean, spread = bags.moments()
+    model.reference_limit = model.reference.fit((bags.means() - mean) / spread)
 
 
 def _rate(progress: float) -> float:
@@ -198,55 +225,15 @@ def _rate(progress: float) -> float:
     return min(progress / 0.05, 1.0) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    features: Tensor  # s n d, padded
-    real: Tensor  # s n
-    wanted: Tensor  # s c, NaN where unknown or not yet wanted
-    targets: Tensor  # s g
-    has_rna: Tensor  # s
-
-
-def _batches(cases: TrainingCases, has_rna: npt.NDArray[np.bool_], config: TrainConfig) -> Iterator[_Batch]:
-    rng = np.random.default_rng(config.seed)
-    has_label = np.isfinite(cases.wanted).any(axis=1)
-    nothing = np.full_like(cases.wanted, np.nan)
-    stages = ((has_rna, config.rna_steps, nothing), (has_rna | has_label, config.steps, cases.wanted))
-    for pool, steps, wanted in stages:
-        candidates = np.flatnonzero(pool)
-        passes = math.ceil(steps * config.batch / max(len(candidates), 1))
-        order = np.concatenate([rng.permutation(candidates) for _ in range(passes)] or [candidates])
-        for first in range(0, min(steps * config.batch, len(order)), config.batch):
-            yield _padded(cases, order[first : first + config.batch], wanted, has_rna, config, rng)
-
-
-def _padded(
-    cases: TrainingCases,
-    chosen: npt.NDArray[np.int64],
-    wanted: npt.NDArray[np.float64],
-    has_rna: npt.NDArray[np.bool_],
-    config: TrainConfig,
-    rng: np.random.Generator,
-) -> _Batch:
-    bags = [_drawn(cases.bags[i], config.tiles, rng) for i in chosen]
-    longest = max(map(len, bags))
-    features = np.zeros((len(bags), longest, cases.identity.dim), dtype=np.float32)
-    real = np.zeros((len(bags), longest), dtype=bool)
-    for i, bag in enumerate(bags):
-        features[i, : len(bag)], real[i, : len(bag)] = bag, True
-    targets = np.zeros((len(cases.bags), 0)) if cases.targets is None else cases.targets
-    arrays = features, real, wanted[chosen].astype(np.float32), targets[chosen].astype(np.float32), has_rna[chosen]
-    return _Batch(*(torch.from_numpy(array).to(config.device) for array in arrays))
-
-
-def _drawn(bag: npt.NDArray[np.float32], most: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """At most ``most`` tiles of a bag."""
-    return bag if len(bag) <= most else bag[rng.choice(len(bag), most, replace=False)]
-
-
-def _loss(model: SlideModel, batch: _Batch, weight: float) -> Tensor:
-    outputs, encoded = model(model.standardise(batch.features), batch.real)
-    loss = model.task.loss(outputs, batch.wanted)
+def _loss(model: SlideModel, batch: Batch, weight: float) -> Tensor:
+    encoded = model.slide_encoder(model.standardise(batch.features), batch.real)
+    outputs = model.head(batch.by_case(encoded.embedding)).float()
+    told = model.task.loss(outputs, batch.wanted)
+    if model.recipe.task.name == "classification":
+        labels = batch.by_slide(batch.wanted[:, 0]).nan_to_num(nan=-1).long()
+        told = told + model.slide_encoder.extra_loss(encoded, batch.real, labels)
+    loss = batch.task_share * told
     if model.objective is not None:
-        loss = loss + weight * model.objective(encoded.embedding, batch.targets, batch.has_rna)
+        anchored = model.objective(batch.by_case(model.anchor(encoded)), batch.targets, batch.has_rna)
+        loss = loss + weight * batch.rna_share * anchored
     return loss

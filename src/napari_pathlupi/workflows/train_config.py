@@ -1,0 +1,79 @@
+"""How a model is trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_pathlupi.errors import SettingsError
+
+AMP = ("", "bf16", "fp16")
+"""Kinds of mixed precision, "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train. Every default is our choice, from a trial on simulated bags; the paper's are not known.
+
+    Parameters
+    ----------
+    slide_encoder, settings
+        Name in the catalogue, and what to build it with.
+    objective, objective_settings
+        Molecular objective, used when there are transcriptomes; "" trains without.
+    weight
+        Of the objective's loss (a mean over gene sets) beside the task's. 3 to 10 did equally well; 0 trains without.
+    rna_steps
+        Steps at the start with the objective alone, on every case with a transcriptome, labelled or not.
+    steps
+        Steps with both losses. Their number is fixed: choosing a checkpoint by validation loss stops arms at different
+        maturity and falsifies every comparison.
+    batch
+        Cases per step.
+    accumulate
+        Parts that a step is computed in, to save memory: the gradients are those of the whole step.
+    tiles
+        Tiles drawn from each bag per step, without replacement; all where a bag has fewer.
+    learning_rate, weight_decay
+        Of AdamW (Loshchilov and Hutter, ICLR 2019); the rate rises over the first twentieth and falls as a cosine to 0.
+    seed
+        Of weights, order, drawn tiles and dropout: the same seed gives the same model on the same device.
+    device
+        "cpu", "cuda" or "mps".
+    amp
+        Mixed precision on CUDA: "bf16", "fp16", or "" for none.
+    checks
+        How often the validation cases are looked at, at equal distances.
+    patience
+        Checks without a better smoothed score after which training stops early; 0 never does.
+    save_every
+        Steps after which the state is saved, where it is saved at all.
+    """
+
+    slide_encoder: str = "abmil"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    objective: str = "reconstruction"
+    objective_settings: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 5.0
+    rna_steps: int = 300
+    steps: int = 700
+    batch: int = 16
+    accumulate: int = 1
+    tiles: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    seed: int = 0
+    device: str = "cpu"
+    amp: str = ""
+    checks: int = 10
+    patience: int = 0
+    save_every: int = 100
+
+    def __post_init__(self) -> None:
+        if self.amp not in AMP:
+            raise SettingsError(f"there is no mixed precision {self.amp!r}: choose bf16, fp16 or none.")
+        if self.amp and not self.device.startswith("cuda"):
+            raise SettingsError(f"mixed precision ({self.amp}) is for CUDA, the device is {self.device}: leave it out.")
+        least = {"batch": 1, "accumulate": 1, "tiles": 1, "steps": 0, "rna_steps": 0, "weight": 0, "checks": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise SettingsError(f"{name} is {getattr(self, name)}: give {value} or more.")

@@ -1,0 +1,123 @@
+"""Where a training is, on disk: whole or not there, and read without running anything in it."""
+
+import hashlib
+import json
+import pickle
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from napari_pathlupi.core.settings import as_dict
+from napari_pathlupi.errors import MismatchError, OutputError
+from napari_pathlupi.export._whole_file import whole_file
+
+if TYPE_CHECKING:
+    from napari_pathlupi.workflows.model import SlideModel
+    from napari_pathlupi.workflows.train_cases import TrainingCases
+    from napari_pathlupi.workflows.train_config import TrainConfig
+
+NO_INFLUENCE = ("device", "save_every", "accumulate")
+"""Settings that may change between two parts of a run."""
+
+
+class Check(NamedTuple):
+    """What was seen at a check: the mean loss since the last, and the score on the validation cases."""
+
+    step: int
+    loss: float
+    score: float
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """All that changes while training.
+
+    Parameters
+    ----------
+    model, optimiser, scaler
+        What learns.
+    made_from
+        Names settings and cases: another training's state is refused.
+    step
+        Steps that are done.
+    checks, losses
+        The checks so far, and the losses since the last.
+    """
+
+    model: "SlideModel"
+    optimiser: torch.optim.Optimizer
+    scaler: Any
+    made_from: str
+    step: int = 0
+    checks: list[Check] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+    @classmethod
+    def new(cls, model: "SlideModel", config: "TrainConfig", cases: "TrainingCases") -> "State":
+        """Return the state before the first step."""
+        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
+        scaler = torch.amp.GradScaler(torch.device(config.device).type, enabled=config.amp == "fp16")
+        return cls(model, optimiser, scaler, _digest(model, config, cases))
+
+
+def _digest(model: "SlideModel", config: "TrainConfig", cases: "TrainingCases") -> str:
+    settings = {name: value for name, value in as_dict(config).items() if name not in NO_INFLUENCE}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=dict).encode())
+    digest.update(model.recipe.model_dump_json().encode())
+    for array in (cases.wanted, cases.targets, cases.owners, cases.looked_at.tiles, cases.looked_at.sums):
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a state, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        When the folder is missing or full.
+    """
+    parts = {
+        "made_from": state.made_from,
+        "step": state.step,
+        "checks": [tuple(check) for check in state.checks],
+        "losses": state.losses,
+        "model": state.model.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "scaler": state.scaler.state_dict(),
+    }
+    content = BytesIO()
+    torch.save(parts, content)
+    with whole_file(path) as file:
+        file.write(content.getvalue())
+
+
+def read_state(path: Path, state: State) -> None:
+    """Bring a new state to where a file says the training was.
+
+    Raises
+    ------
+    MismatchError
+        When it is of other settings or cases.
+    OutputError
+        When it is damaged.
+    """
+    device = next(state.model.parameters()).device
+    try:
+        parts = torch.load(path, map_location=device, weights_only=True)
+        same = parts["made_from"] == state.made_from
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        raise OutputError(f"{path} is damaged ({error}): delete it, and that training begins anew.") from error
+    if not same:
+        raise MismatchError(
+            f"{path} is of a training with other settings or cases: choose another folder for this run, or delete it."
+        )
+    state.model.load_state_dict(parts["model"])
+    state.optimiser.load_state_dict(parts["optimiser"])
+    state.scaler.load_state_dict(parts["scaler"])
+    state.step, state.losses = parts["step"], list(parts["losses"])
+    state.checks[:] = [Check(*check) for check in parts["checks"]]
