@@ -100,16 +100,8 @@ def watched_steps(
     MismatchError
         When the state is that of another training.
     """
-    torch.manual_seed(config.seed)
-    model = SlideModel(recipe_of(cases, config))
     schedule = Schedule(cases, _has_rna(cases, config), config)
-    with device_failures(config.device):
-        _standardise_on(model, cases.looked_at)
-        model.to(config.device).train()
-        _prepare(model, cases)
-    state = State.new(model, config, cases)
-    if watch.state is not None and watch.state.exists():
-        read_state(watch.state, state)
+    state = _begun(cases, config, watch)
     while state.step < schedule.total and not _gives_up(state.checks, config):
         if cancel:
             _keep(watch, state)
@@ -126,16 +118,30 @@ def watched_steps(
             _keep(watch, state)
         yield Progress("training", state.step, schedule.total, message=f"loss {value:.3f}")
     _keep(watch, state)
-    _refer_to(model, cases.looked_at)
-    return Trained(model.eval(), tuple(state.checks))
+    _refer_to(state.model, cases.looked_at)
+    return Trained(state.model.eval(), tuple(state.checks))
+
+
+def _begun(cases: TrainingCases, config: TrainConfig, watch: Watch) -> State:
+    """Where the training is: at its start, or where it was saved."""
+    torch.manual_seed(config.seed)
+    model = SlideModel(recipe_of(cases, config))
+    with device_failures(config.device):
+        _standardise_on(model, cases.looked_at)
+        model.to(config.device).train()
+        _prepare(model, cases)
+    state = State.new(model, config, cases)
+    if watch.state is not None and watch.state.exists():
+        read_state(watch.state, state)
+    return state
 
 
 def _prepare(model: SlideModel, cases: TrainingCases) -> None:
     if model.objective is not None and cases.targets is not None:
-        arrays = (
+        targets, wanted = (
             torch.from_numpy(array.astype(np.float32)).to(model.device) for array in (cases.targets, cases.wanted)
         )
-        model.objective.prepare(*arrays, model.task.loss)
+        model.objective.prepare(targets, wanted, model.task.loss)
 
 
 def _step(state: State, schedule: Schedule, config: TrainConfig) -> float:
