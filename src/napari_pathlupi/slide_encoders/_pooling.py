@@ -22,18 +22,21 @@ class GatedAttention(nn.Module):
         Rows of ``V`` and ``U``.
     heads
         How many ``w`` there are.
+    dropout
+        Of both factors, in training.
     """
 
-    def __init__(self, width: int, hidden: int, heads: int = 1) -> None:
+    def __init__(self, width: int, hidden: int, heads: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.content = nn.Linear(width, hidden)
         self.gate = nn.Linear(width, hidden)
         # no bias: one number added to every score changes no share
         self.score = nn.Linear(hidden, heads, bias=False)
+        self.drop = nn.Dropout(dropout)
 
     def forward(self, tiles: Float[Tensor, "slides tiles width"]) -> Float[Tensor, "slides heads tiles"]:
         """Return the score of each tile in each head."""
-        gated = self.content(tiles).tanh() * self.gate(tiles).sigmoid()  # s n g
+        gated = self.drop(self.content(tiles).tanh()) * self.drop(self.gate(tiles).sigmoid())  # s n g
         scores: Tensor = self.score(gated).mT  # s h n
         return scores
 
