@@ -64,6 +64,35 @@ def test_a_model_without_objective_claims_no_activity(features):
     assert a_model(objective=False).infer(features).activity == {}
 
 
+@pytest.mark.parametrize("encoder", ["abmil", "pathlupi"])
+def test_the_answer_does_not_depend_on_the_heads_of_the_objective(encoder, features):
+    model = a_model(encoder)
+    with_heads = model.infer(features)
+    model.objective = None
+    without = model.infer(features)
+    assert with_heads.activity and not without.activity
+    np.testing.assert_array_equal(without.outputs, with_heads.outputs)
+    assert without.answer == with_heads.answer
+
+
+def test_one_token_for_each_gene_set_is_asked_for_in_a_sentence():
+    genes = ObjectivePart(name="reconstruction-genes", settings={"sets": {"A": 1, "B": 1}}, targets=("TP53", "MYC"))
+    with pytest.raises(MismatchError, match="give the slide encoder tokens=2"):
+        SlideModel(a_model("pathlupi").recipe.model_copy(update={"objective": genes}))
+    tokens = CataloguePart(name="pathlupi", settings={"tokens": 2})
+    recipe = a_model("pathlupi").recipe.model_copy(update={"objective": genes, "slide_encoder": tokens})
+    assert set(SlideModel(recipe).eval().infer(np.zeros((3, DIM), np.float32)).activity) == {"A", "B"}
+
+
+@pytest.mark.parametrize("encoder", ["clam-mb", "dsmil"])
+def test_an_encoder_with_a_head_per_class_is_built_for_the_classes_of_the_task(encoder):
+    model = a_model(encoder)
+    features, real = torch.randn(2, 5, DIM), torch.ones(2, 5, dtype=torch.bool)
+    encoded = model.slide_encoder(features, real)
+    assert encoded.heads.shape == (2, 3, 5)
+    assert model.extra_loss(encoded, real, torch.tensor([[2.0], [torch.nan]])) > 0
+
+
 def test_evidence_by_gradient_where_there_is_no_exact_share_and_named_so(features):
     class Squared(SlideEncoder):
         gives_attention = False
