@@ -60,16 +60,18 @@ def with_coverage(task: Task, calibration: Calibration, outputs: Numbers, wanted
     if not calibration.thresholds:
         return calibration
     if isinstance(task, Classification):
-        known = np.isfinite(wanted[:, 0])
-        rows = zip(torch.from_numpy(outputs[known]), wanted[known, 0], strict=True)
-        held: npt.NDArray[np.bool_] = np.array(
-            [int(label) in task.answer(row, calibration).plausible for row, label in rows], dtype=bool
-        )
+        held = _held_classes(task, calibration, outputs, wanted[:, 0])
     else:
         known = np.isfinite(wanted).all(axis=1)
         inside = np.abs(_told(task, outputs[known]) - wanted[known]) <= np.array(calibration.thresholds)
-        held = np.array(inside.all(axis=1))
-    return replace(calibration, coverage=float(held.mean()) if len(held) else None, coverage_cases=len(held))
+        held = [bool(row.all()) for row in inside]
+    return replace(calibration, coverage=float(np.mean(held)) if held else None, coverage_cases=len(held))
+
+
+def _held_classes(task: Classification, calibration: Calibration, outputs: Numbers, labels: Numbers) -> list[bool]:
+    known = np.isfinite(labels)
+    rows = zip(torch.from_numpy(outputs[known]), labels[known], strict=True)
+    return [int(label) in task.answer(row, calibration).plausible for row, label in rows]
 
 
 def _told(task: Task, outputs: Numbers) -> Numbers:
