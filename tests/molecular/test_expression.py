@@ -83,7 +83,7 @@ def test_columns_may_stand_in_any_order(table):
 
 def test_a_table_that_cannot_be_used_is_one_sentence(table):
     scale = GeneSetScale.fit(table, SETS)
-    with pytest.raises(TableError, match="no gene set has 5 genes"):
+    with pytest.raises(TableError, match="none of the 3 gene sets has 5 of the 12 genes"):
         GeneSetScale.fit(table.rename(columns=str.lower), SETS)
     with pytest.raises(TableError, match="lacks 1 of the 12 genes"):
         scale.apply(table.drop(columns="U3"))

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.errors import TableError
-
-MIN_GENES = 5
+from napari_pathlupi.molecular.gene_sets import MIN_GENES, measured_sets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,22 +65,16 @@ class GeneSetScale:
         TableError
             When the table is not of that form or no set is left.
         """
-        table = _numbers(training)
-        wanted = dict.fromkeys(gene for genes in gene_sets.values() for gene in genes)
-        usable = [gene for gene in wanted if gene in table.columns and table[gene].nunique() > 1]
-        counts = {name: len(set(genes) & set(usable)) for name, genes in gene_sets.items()}
-        names = tuple(name for name, count in counts.items() if count >= min_genes)
-        if not names:
-            raise TableError(
-                f"no gene set has {min_genes} genes that vary in the expression table ({len(table)} cases × "
-                f"{table.shape[1]} genes): columns must be gene symbols, as in the gene sets."
-            )
-        genes = tuple(gene for gene in usable if any(gene in gene_sets[name] for name in names))
-        members = np.array([[gene in set(gene_sets[name]) for name in names] for gene in genes], dtype=np.float64)
+        table = numbers_only(training)
+        usable = table.columns[(table.max() > table.min()).to_numpy()]
+        kept, too_few = measured_sets(gene_sets, usable, min_genes)
+        names = tuple(kept)
+        genes = tuple(dict.fromkeys(gene for name in names for gene in kept[name]))
+        chosen = [frozenset(kept[name]) for name in names]
+        members = np.array([[gene in one for one in chosen] for gene in genes], dtype=np.float64)
         ordered = tuple(np.sort(table[gene].dropna().to_numpy()) for gene in genes)
         pooled = _pooled(table, genes, ordered, members)
         centre, spread = np.nanmean(pooled, axis=0), np.nanstd(pooled, axis=0)
-        too_few = {name: count for name, count in counts.items() if count < min_genes}
         return cls(names, too_few, genes, ordered, members, centre, spread)
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +85,7 @@ class GeneSetScale:
         TableError
             When a gene is missing that the scale was fitted on, or the table is not one of numbers.
         """
-        table = _numbers(table)
+        table = numbers_only(table)
         missing = [gene for gene in self.genes if gene not in table.columns]
         if missing:
             raise TableError(
@@ -103,7 +96,8 @@ class GeneSetScale:
         return pd.DataFrame((pooled - self.centre) / self.spread, index=table.index, columns=list(self.names))
 
 
-def _numbers(table: pd.DataFrame) -> pd.DataFrame:
+def numbers_only(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of expression as numbers, or raise `TableError`: cases and genes are there once, only numbers."""
     for axis, what in ((table.index, "case"), (table.columns, "gene")):
         if not axis.is_unique:
             raise TableError(f"the {what} {axis[axis.duplicated()][0]} is in the expression table twice: keep one.")
