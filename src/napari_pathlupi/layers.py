@@ -129,13 +129,13 @@ def _heat(what: str, prediction: Prediction, mpp: Mpp | None) -> dict[str, Any]:
 
 
 def subtype_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerTuple | None:
-    """Return which class each attended tile speaks for, or None where evidence is not for one of several classes.
+    """Return which class each attended tile speaks for, or None without attention or classes to choose from.
 
     Tiles with no more attention than an even spread would give stay empty (our choice). ``features`` has one row per
     class; `LEGEND` says what the map is. Parameters are those of `attention_layer`.
     """
     names = prediction.evidence.names
-    if len(names) < 2 or not prediction.answer.exclusive:
+    if prediction.attention is None or len(names) < 2 or not prediction.answer.exclusive:
         return None
     rows = {row.label: row for row in prediction.answer.rows()}
     colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}

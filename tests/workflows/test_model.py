@@ -6,6 +6,7 @@ import torch
 
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe, save_bundle
 from napari_pathlupi.catalogue import slide_encoders
+from napari_pathlupi.core.results import NO_ATTENTION
 from napari_pathlupi.errors import BundleError, InferenceError, MismatchError
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.workflows.model import EXACT, GRADIENT, SlideModel, save_model
@@ -40,10 +41,15 @@ def test_every_slide_encoder_gives_a_whole_output(encoder, features):
     output = a_model(encoder).infer(features)
     assert output.outputs.shape == (3,)
     assert output.evidence.shape == (TILES, 3)
-    assert output.attention.shape == (TILES,)
-    assert output.attention.sum() == pytest.approx(1, abs=1e-5)
     assert set(output.activity) == {"HYPOXIA", "E2F"}
-    assert {a.dtype for a in (output.outputs, output.evidence, output.attention)} == {np.dtype(np.float32)}
+    assert {a.dtype for a in (output.outputs, output.evidence)} == {np.dtype(np.float32)}
+    if not slide_encoders[encoder].gives_attention:
+        assert output.attention is None and output.notes == (NO_ATTENTION,)
+        return
+    assert output.attention.shape == (TILES,)
+    assert output.attention.dtype == np.float32
+    assert output.attention.sum() == pytest.approx(1, abs=1e-5)
+    assert not output.notes
 
 
 @pytest.mark.parametrize("encoder", list(slide_encoders))
@@ -147,6 +153,14 @@ def test_a_saved_model_says_the_same_after_loading(tmp_path, features):
         np.testing.assert_allclose(after.attention, before.attention, atol=1e-7)
         assert after.activity == pytest.approx(before.activity)
         assert after.reference == before.reference
+
+
+def test_a_model_without_attention_is_held_to_its_outputs_alone(tmp_path, features):
+    bundle = save_model(tmp_path / "small", a_model("mean"), ABOUT, features)
+    assert set(bundle.golden) == {"features", "outputs"}
+    np.testing.assert_allclose(
+        SlideModel.from_bundle(bundle).infer(features).outputs, bundle.golden["outputs"], atol=1e-6
+    )
 
 
 def test_a_model_that_does_not_reproduce_its_golden_example_is_not_used(tmp_path, features):

@@ -110,10 +110,12 @@ def high_attention_regions(
         numbers of the slide's answer. Its identity depends only on the slide, the model and the outline, so that
         exporting twice gives the same file.
     """
-    percentile = prediction.percentile
+    if prediction.attention is None:
+        return []
+    percentile, attention = prediction.percentile, prediction.attention
     chosen = np.flatnonzero((percentile >= threshold) & (prediction.times_uniform > 1))
     found = _merged(prediction.grid.cells, chosen)
-    found.sort(key=lambda pair: -float(prediction.attention[pair[1]].sum()))
+    found.sort(key=lambda pair: -float(attention[pair[1]].sum()))
     step_xy, origin_xy = (
         np.array(pair[::-1]) for pair in (prediction.grid.stride_px0, prediction.grid.raster_origin_px0)
     )
@@ -121,7 +123,10 @@ def high_attention_regions(
     regions = []
     for rank, (shape, tiles) in enumerate(found, start=1):
         placed = shapely.intersection(shapely.transform(shape, lambda xy: xy * step_xy + origin_xy), slide)
-        measured = {"Attention (mean percentile)": float(percentile[tiles].mean())} | _measured(prediction, tiles)
+        measured = {
+            "Attention (mean percentile)": float(percentile[tiles].mean()),
+            "Attention (share)": float(attention[tiles].sum(dtype=np.float64)),
+        } | _measured(prediction, tiles)
         regions.append(_high_attention_region(prediction, placed, measured, rank))
     return regions
 
@@ -141,7 +146,6 @@ def _measured(prediction: Prediction, tiles: npt.NDArray[np.int64]) -> dict[str,
     evidence = prediction.evidence
     sums = evidence.values[tiles].sum(axis=0, dtype=np.float64)
     return {
-        "Attention (share)": float(prediction.attention[tiles].sum(dtype=np.float64)),
         "Tiles": float(len(tiles)),
         **{f"Evidence (sum): {name}": float(total) for name, total in zip(evidence.names, sums, strict=True)},
         **{f"Slide: {name}": value for name, value in prediction.answer.numbers().items()},

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RESEARCH_USE_ONLY = "Research use only. Not a diagnostic device."
 """Stands beside every answer: in the panel, the exports, the command line and the card of every model."""
+NO_ATTENTION = "This model gives no attention, so there is no map of where it looked."
+"""Said of every result of a slide encoder without attention."""
 TILE_PROBABILITY = "probability of the tile"
 """Method of the evidence of a model that classifies each tile for itself; its tiles all count alike."""
 
@@ -177,9 +179,10 @@ class Prediction:
     grid
         The N tiles that were asked for.
     attention
-        (N,) share of the model's attention, float32; sums to 1 over the tiles that were read, NaN elsewhere.
+        (N,) share of the model's attention, float32; sums to 1 over the tiles that were read, NaN elsewhere. None of a
+        model that gives none: then there is no map of it.
     evidence
-        What each tile speaks for.
+        What each tile speaks for; without attention NaN where a tile was not read.
     reference
         Whether the slide is like the model's own.
     provenance
@@ -194,7 +197,7 @@ class Prediction:
 
     answer: Answer
     grid: "TileGrid"
-    attention: npt.NDArray[np.float32]
+    attention: npt.NDArray[np.float32] | None
     evidence: Evidence
     reference: ReferenceCheck
     provenance: Provenance
@@ -203,6 +206,8 @@ class Prediction:
     failed: int = 0
 
     def __post_init__(self) -> None:
+        if self.attention is None:
+            return
         total = float(np.nansum(self.attention))
         if self.attention.shape != (len(self.grid),) or not np.isclose(total, 1.0, atol=1e-3):
             raise ValueError(f"attention {self.attention.shape} must be one share per tile and sum to 1, got {total}")
@@ -210,7 +215,7 @@ class Prediction:
     @property
     def read(self) -> npt.NDArray[np.bool_]:
         """(N,) which tiles were read."""
-        return ~np.isnan(self.attention)
+        return ~np.isnan(self.evidence.values[:, 0] if self.attention is None else self.attention)
 
     @property
     def partial(self) -> bool:
@@ -235,20 +240,24 @@ class Prediction:
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:
         """What is drawn, by what it is: (N,) values between 0 and 1, NaN where not read."""
         if not self.classifies_tiles:
-            return {"attention percentile": self.percentile}
+            return {} if self.attention is None else {"attention percentile": self.percentile}
         return {f"probability of {name}": self.evidence.values[:, i] for i, name in enumerate(self.evidence.names)}
 
     @property
     def percentile(self) -> npt.NDArray[np.float32]:
-        """(N,) share of the read tiles with no more attention, 0 to 1; NaN where not read."""
+        """(N,) share of the read tiles with no more attention, 0 to 1; NaN where not read or without attention."""
         ranks = np.full(len(self.grid), np.nan, dtype=np.float32)
+        if self.attention is None:
+            return ranks
         known = self.attention[self.read]
         ranks[self.read] = np.searchsorted(np.sort(known), known, side="right") / len(known)
         return ranks
 
     @property
     def times_uniform(self) -> npt.NDArray[np.float32]:
-        """(N,) attention in units of an even spread over the tiles read: above 1 is more than its share."""
+        """(N,) attention in units of an even spread over the tiles read: above 1 is more than its share; else NaN."""
+        if self.attention is None:
+            return np.full(len(self.grid), np.nan, dtype=np.float32)
         return self.attention * np.float32(self.read.sum())
 
 

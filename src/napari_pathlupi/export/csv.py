@@ -38,7 +38,7 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
     ``tissue_id``: the piece of tissue, from 1; missing where nobody looked.
     ``attention``: share of the model's attention. ``attention_percentile``: share of the tiles read that have no more
     attention. ``attention_times_uniform``: attention in units of an even spread. ``evidence_…``: one per class.
-    Attention and evidence are missing where the tile was not read.
+    Attention and evidence are missing where the tile was not read; a model without attention has no such columns.
     """
     import pandas as pd
 
@@ -54,11 +54,12 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
             "column": grid.cells[:, 1],
             "tissue_id": grid.tissue_ids if grid.tissue_ids is not None else np.nan,
             "coverage": grid.coverage,
-            "attention": prediction.attention,
-            "attention_percentile": prediction.percentile,
-            "attention_times_uniform": prediction.times_uniform,
         }
     )
+    if prediction.attention is not None:
+        table["attention"] = prediction.attention
+        table["attention_percentile"] = prediction.percentile
+        table["attention_times_uniform"] = prediction.times_uniform
     values = np.where(prediction.read[:, None], prediction.evidence.values, np.float32(np.nan))
     return table.assign(**{f"evidence_{name}": values[:, i] for i, name in enumerate(prediction.evidence.names)})
 

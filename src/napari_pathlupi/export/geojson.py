@@ -275,4 +275,4 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
     write_regions(path, high_attention_regions(prediction, frame), frame)
 
 
-EXPORT = Export("High-attention regions for QuPath", ".geojson", _write, fits=lambda made: not made.classifies_tiles)
+EXPORT = Export("High-attention regions for QuPath", ".geojson", _write, fits=lambda made: made.attention is not None)

@@ -45,9 +45,7 @@ def report(prediction: Prediction) -> str:
             else str(reference)
         ),
         activity=_activity(prediction),
-        map=escape(_drawn(prediction)),
-        heatmap=base64.b64encode(_map_png(prediction)).decode(),
-        caption=escape(_caption(prediction)),
+        map=_figure(prediction) if prediction.maps else "",
         provenance=_table(_provenance(prediction)),
         research_use=escape(RESEARCH_USE_ONLY),
     )
@@ -88,6 +86,14 @@ def _activity(prediction: Prediction) -> str:
     )
 
 
+def _figure(prediction: Prediction) -> str:
+    png = base64.b64encode(_map_png(prediction)).decode()
+    return (
+        f'<figure><img alt="Map: {escape(_drawn(prediction))} of each tile" src="data:image/png;base64,{png}">'
+        f'<figcaption class="soft">{escape(_caption(prediction))}</figcaption></figure>'
+    )
+
+
 def _drawn(prediction: Prediction) -> str:
     """Which map is shown: of a tile classifier that of the commonest class."""
     wanted = f"probability of {prediction.answer.headline}"
@@ -99,7 +105,7 @@ def _begun(words: str) -> str:
 
 
 def _caption(prediction: Prediction) -> str:
-    if prediction.classifies_tiles:
+    if prediction.attention is None:
         wide = f"{prediction.grid.tile_um:.0f} µm wide"
         return f"{_begun(_drawn(prediction))} for each tile, {wide}. Grey was not looked at."
     read = prediction.attention[prediction.read]

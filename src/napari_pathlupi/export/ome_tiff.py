@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Prediction
+from napari_pathlupi.errors import OutputError
 from napari_pathlupi.export._export import Export
 from napari_pathlupi.export._whole_file import whole_file
 
@@ -14,6 +15,8 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
     """Write each map, 0 to 1, NaN where nothing was read; one pixel is one tile stride, several maps are channels."""
     import tifffile
 
+    if not prediction.maps:
+        raise OutputError(f"there is no map to write to {path.name}: the model gives no attention.")
     heatmaps = [prediction.grid.raster(values, what) for what, values in prediction.maps.items()]
     mpp, (step_y, step_x) = prediction.grid.slide_mpp, heatmaps[0].step_px0
     names = [heatmap.quantity for heatmap in heatmaps]
@@ -42,4 +45,4 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
 
 
 TILES = "probabilities of the tiles"
-EXPORT = Export("Map", ".ome.tif", _write)
+EXPORT = Export("Map", ".ome.tif", _write, fits=lambda made: bool(made.maps))

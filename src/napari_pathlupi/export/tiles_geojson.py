@@ -27,7 +27,7 @@ def tiles(prediction: Prediction) -> Iterator[AnnotatedRegion]:
     for index in np.flatnonzero(prediction.read):
         top, left = origins[index]
         measured = {name: float(value) for name, value in zip(names, evidence.values[index], strict=True)}
-        if not prediction.classifies_tiles:
+        if prediction.attention is not None:
             measured["Attention (percentile)"] = float(percentile[index])
         yield AnnotatedRegion(
             shapely.box(left, top, left + width, top + height),

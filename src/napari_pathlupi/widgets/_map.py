@@ -121,7 +121,8 @@ def cell_words(run: Run, cell: tuple[int, int]) -> str:
         values = zip(prediction.evidence.names, evidence, strict=True)
         return "here: " + " · ".join(f"{name} {100 * value:.0f} %" for name, value in values)
     percentile, times = prediction.percentile[found].mean(), prediction.times_uniform[found].mean()
-    words = f"here: percentile {100 * percentile:.0f} · {times:.1f}× uniform"
+    known = prediction.attention is not None
+    words = f"here: percentile {100 * percentile:.0f} · {times:.1f}× uniform" if known else "here: no attention"
     names = prediction.evidence.names
     best = f" · speaks for {names[int(np.argmax(evidence))]}" if prediction.answer.exclusive else ""
     return words + best

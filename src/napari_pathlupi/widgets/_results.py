@@ -88,6 +88,8 @@ def region_words(region: AnnotatedRegion, mpp: Mpp | None, run: Run | None) -> t
     area = f"{region.area_um2(mpp) / 1e6:.3g} mm²" if mpp else "scale unknown"
     if run is None:
         return name, area, "not predicted yet"
+    if run.prediction.attention is None:
+        return name, area, "no attention"
     attention = attention_in(region, run)
     return name, area, "not looked at" if np.isnan(attention) else f"{100 * attention:.0f}"
 

@@ -98,7 +98,7 @@ class Upkeep(QObject):
         viewer = self._viewer()
         if not known:
             own = [*run.prediction.maps, "colour bar"] if run.prediction.classifies_tiles else _OF_A_SLIDE
-            self._coming += [(run.identity, what) for what in own]
+            self._coming += [(run.identity, what) for what in own if run.prediction.maps]
             self._timer.start()
         elif viewer is not None:
             _bring_up_to_date(Canvas(viewer), run)

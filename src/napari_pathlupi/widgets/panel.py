@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QTimer
 
 from napari_pathlupi.core.regions import high_attention_regions
+from napari_pathlupi.core.results import NO_ATTENTION
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Phase, resolve
 from napari_pathlupi.runs import Run
@@ -148,7 +149,9 @@ class Panel(Sections):
         if run is None or slide is None:
             return
         found = high_attention_regions(run.prediction, slide.frame, self.map.lowest)
-        self.regions.say("" if found else "No tile has more than an even share of the attention and is above it.")
+        none = "No tile has more than an even share of the attention and is above it."
+        none = NO_ATTENTION if run.prediction.attention is None else none
+        self.regions.say("" if found else none)
         if found:
             self.canvas.add_regions(slide, found)
 

@@ -89,7 +89,7 @@ class TileClassifier(Bundle):
         return SlideOutput(
             answer=answer,
             outputs=np.array(answer.means, np.float32),
-            attention=np.full(len(probabilities), 1 / len(probabilities), np.float32),
+            attention=None,
             evidence=probabilities,
             evidence_method=TILE_PROBABILITY,
             activity={},

@@ -99,7 +99,7 @@ def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Predic
         reference=output.reference,
         provenance=provenance,
         activity=output.activity,
-        notes=bag.notes if bag.fingerprint else (*bag.notes, NO_SLIDE),
+        notes=(*bag.notes, *[NO_SLIDE] * (not bag.fingerprint), *output.notes),
     )
 
 

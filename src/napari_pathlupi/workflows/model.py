@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from napari_pathlupi.bundle import About, Bundle, Card, CataloguePart, ObjectivePart, Recipe, save_bundle
 from napari_pathlupi.catalogue import objectives, slide_encoders, tasks
-from napari_pathlupi.core.results import Answer, ReferenceCheck
+from napari_pathlupi.core.results import NO_ATTENTION, TILE_PROBABILITY, Answer, ReferenceCheck
 from napari_pathlupi.errors import BundleError, InferenceError, MismatchError, NotFoundError
 from napari_pathlupi.molecular.objectives._objective import Objective
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
@@ -37,7 +37,7 @@ class SlideOutput:
     outputs
         (C,) what the head gave (for a classification the logits), float32.
     attention
-        (N,) share of each tile, float32, sums to 1; even where the slide encoder gives none.
+        (N,) share of each tile, float32, sums to 1; None where the slide encoder gives none.
     evidence
         (N, C) how much each tile speaks for each output, float32.
     evidence_method
@@ -50,11 +50,17 @@ class SlideOutput:
 
     answer: Answer
     outputs: npt.NDArray[np.float32]
-    attention: npt.NDArray[np.float32]
+    attention: npt.NDArray[np.float32] | None
     evidence: npt.NDArray[np.float32]
     evidence_method: str
     activity: Mapping[str, float]
     reference: ReferenceCheck
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be said beside the answer, one sentence each."""
+        silent = self.attention is None and self.evidence_method != TILE_PROBABILITY
+        return (NO_ATTENTION,) if silent else ()
 
 
 class SlideModel(nn.Module):
@@ -130,21 +136,20 @@ class SlideModel(nn.Module):
 
     def _must_reproduce(self, bundle: Bundle) -> None:
         golden = bundle.golden
-        missing = {"features", "outputs", "attention"} - set(golden)
+        looks = {"attention"} if self.slide_encoder.gives_attention else set()
+        missing = ({"features", "outputs"} | looks) - set(golden)
         if missing:
             raise BundleError(f"the golden example of the model {bundle.card.name} lacks {', '.join(sorted(missing))}.")
         try:
             output = self.infer(golden["features"])
         except MismatchError as error:
             raise BundleError(f"the golden example of the model {bundle.card.name} is not for it: {error}") from error
-        same_shape = (
-            output.outputs.shape == golden["outputs"].shape and output.attention.shape == golden["attention"].shape
-        )
-        difference = np.inf
-        if same_shape:
-            # attention in units of an even spread, so that it is of the size of the outputs
-            attention = np.abs(output.attention - golden["attention"]).max() * len(golden["attention"])
-            difference = max(float(np.abs(output.outputs - golden["outputs"]).max()), float(attention))
+        # attention in units of an even spread, so that it is of the size of the outputs
+        pairs = [(output.outputs, golden["outputs"], 1)]
+        if output.attention is not None:
+            pairs.append((output.attention, golden["attention"], len(golden["features"])))
+        same_shape = all(said.shape == wanted.shape for said, wanted, _ in pairs)
+        difference = max(float(np.abs(a - b).max()) * scale for a, b, scale in pairs) if same_shape else np.inf
         if not difference <= GOLDEN_TOLERANCE:
             raise BundleError(
                 f"the model {bundle.card.name} does not reproduce its own golden example "
@@ -229,11 +234,10 @@ class SlideModel(nn.Module):
             distance = float(self.reference(tiles.mean(dim=0)))
         if evidence is None:
             evidence, method = self._gradient_evidence(tiles, real), GRADIENT
-        even = torch.full((1, len(tiles)), 1 / len(tiles))
         return SlideOutput(
             answer=self.task.answer(outputs[0]),
             outputs=_numpy(outputs[0]),
-            attention=_numpy((encoded.attention if encoded.attention is not None else even)[0]),
+            attention=None if encoded.attention is None else _numpy(encoded.attention[0]),
             evidence=_numpy(evidence),
             evidence_method=method,
             activity={} if activity is None else dict(zip(self.gene_sets, activity[0].tolist(), strict=True)),
@@ -272,7 +276,9 @@ def save_model(
     recipe = {part: getattr(model.recipe, part) for part in Recipe.model_fields}
     card = Card(**dict(about), **recipe, reference_limit=model.reference_limit)
     output = model.infer(golden_features)
-    golden = {"features": golden_features, "outputs": output.outputs, "attention": output.attention}
+    golden = {"features": golden_features, "outputs": output.outputs}
+    if output.attention is not None:
+        golden["attention"] = output.attention
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
     return save_bundle(folder, card, weights, golden, replace)
 

@@ -193,11 +193,11 @@ class _Run:
 
     def prediction(self) -> Prediction:
         output = self.model.infer(self.features[self.seen])
-        notes = [f"{self.failed:,} of {len(self.seen):,} tiles could not be decoded: left out and marked."]
+        failed = [f"{self.failed:,} of {len(self.seen):,} tiles could not be decoded: left out and marked."]
         return Prediction(
             answer=output.answer,
             grid=self.plan.grid,
-            attention=self._spread(output.attention),
+            attention=None if output.attention is None else self._spread(output.attention),
             evidence=Evidence(tuple(self.model.evidence_names), self._spread(output.evidence), output.evidence_method),
             reference=output.reference,
             provenance=provenance_of(
@@ -209,7 +209,7 @@ class _Run:
                 self.timing,
             ),
             activity=output.activity,
-            notes=tuple(notes[: bool(self.failed)]),
+            notes=(*failed[: bool(self.failed)], *output.notes),
             failed=self.failed,
         )
 
