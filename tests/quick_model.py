@@ -24,9 +24,9 @@ ABOUT = About(
 TASK = CataloguePart(name="classification", settings={"classes": ["Alpha", "Beta"]})
 
 
-def save_quick_model(folder: Path) -> Bundle:
+def save_quick_model(folder: Path, slide_encoder: str = "abmil") -> Bundle:
     """A bundle of two classes that finds every real slide unlike its own."""
     rng = np.random.default_rng(3)
     bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
     cases = TrainingCases(bags, IDENTITY, TASK, np.arange(12.0)[:, None] % 2)
-    return save_model(folder, train(cases, TrainConfig(objective="", steps=5)), ABOUT, bags[0])
+    return save_model(folder, train(cases, TrainConfig(slide_encoder, objective="", steps=5)), ABOUT, bags[0])
