@@ -128,6 +128,8 @@ def test_of_the_samples_of_a_patient_the_primary_tumour_is_taken_and_normal_tiss
     patients = ["AAAA", "AAAA", "AAAA", "BBBB", "CCCC", "DDDD"]
     names = [f"TCGA-3C-{patient}-{kind}-11R-A37I-31" for patient, kind in zip(patients, kinds, strict=True)]
     table = tpm.iloc[:6].set_axis(pd.Index(names, name="sample"))
+    from_r = table.set_axis([name.replace("-", ".") for name in names])
+    assert read(from_r.T, unit="TPM").cases == read(table, unit="TPM").cases
     expression = read(table, unit="TPM")
     assert expression.cases == ("TCGA-3C-AAAA", "TCGA-3C-BBBB", "TCGA-3C-DDDD")
     np.testing.assert_allclose(expression.table.iloc[0], np.log2(tpm.iloc[0] + 1))

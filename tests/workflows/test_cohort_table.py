@@ -160,3 +160,28 @@ def test_the_real_tables_load_with_one_call_each(shared_data):
     cohort = read_cohort(whole, event, CohortColumns(site="TCGA PanCanAtlas Cancer Type Acronym"))
     assert len(cohort) == 10953
     assert any("3506 of 10712" in note and "1 is the event" in note for note in cohort.notes)
+
+
+def test_slides_whose_names_hold_points_are_told_apart(write):
+    table = write("case,slide,subtype\nP1,H21.101,A\nP2,H21.102,B\nP3,C9.tiff,B\n")
+    cohort = find_slides(read_cohort(table, SUBTYPE), ["H21.101.h5", "H21.102.h5", "C9.h5"])
+    assert [case.slides for case in cohort.cases] == [("H21.101.h5",), ("H21.102.h5",), ("C9.h5",)]
+
+
+def test_an_expression_table_of_nobody_here_is_refused(write):
+    cohort = read_cohort(write(EXCEL), SUBTYPE)
+    with pytest.raises(
+        TableError, match=r"none of the 2 cases of the expression table \(1 \.\.\.\) is in cohort.csv \(P1"
+    ):
+        cohort.pairing(["1", "2"])
+    assert not cohort.pairing([]).has_rna.any()
+
+
+def test_folds_of_the_table_itself_are_taken_and_unlabelled_cases_only_train(write):
+    rows = "A,x,train,test\nB,x,test,train\nC,y,train,train\nD,,test,train\nE,,,\nF,y,,\n"
+    cohort = read_cohort(write("case,subtype,fold_0,fold_1\n" + rows), SUBTYPE)
+    assert cohort.folds is not None
+    assert cohort.folds.roles.tolist() == [[1, 3], [3, 1], [1, 1], [0, 1], [1, 1], [0, 0]]
+    numbered = read_cohort(write("case;subtype;part\nA;x;1\nB;y;2\nC;;2\n"), SUBTYPE, CohortColumns(fold="part"))
+    assert numbered.folds is not None
+    assert numbered.folds.roles.tolist() == [[3, 1], [1, 3], [1, 0]]

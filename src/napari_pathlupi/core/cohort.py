@@ -97,12 +97,15 @@ class Endpoint:
 
 
 TIME_UNITS = ("days", "months", "years")
-_TCGA = re.compile(r"TCGA-\w\w-\w{4}(?![^-.])", re.IGNORECASE)
+_TCGA = re.compile(r"TCGA[-.]\w\w[-.]\w{4}(?![^-.])", re.IGNORECASE)
 
 
 def case_of(name: str) -> str:
-    """Return the case that a name stands for: of a TCGA barcode the patient, its first twelve characters."""
-    return name[:12].upper() if _TCGA.match(name) else name
+    """Return the case that a name stands for: of a TCGA barcode the patient, its first twelve characters.
+
+    R writes dots for the dashes of a barcode; they become dashes again.
+    """
+    return name[:12].upper().replace(".", "-") if _TCGA.match(name) else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +189,19 @@ class Cohort:
         return replace(self, cases=cases, folds=folds)
 
     def pairing(self, with_expression: Iterable[str]) -> "Pairing":
-        """Return who has what, given the cases of an expression table."""
+        """Return who has what, given the cases of an expression table.
+
+        Raises
+        ------
+        TableError
+            When the table has cases, and none of this cohort.
+        """
         measured = set(with_expression)
+        if measured and not measured.intersection(self.names):
+            raise TableError(
+                f"none of the {len(measured)} cases of the expression table ({min(measured)} ...) is in {self.source} "
+                f"({self.names[0]} ...): both must name the patients alike."
+            )
         rna = np.array([name in measured for name in self.names], dtype=bool)
         slides = np.array([bool(case.slides) for case in self.cases], dtype=bool)
         return Pairing(self.names, slides, self.labelled, rna, len(measured - set(self.names)))

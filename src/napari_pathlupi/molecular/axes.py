@@ -15,7 +15,7 @@ from napari_pathlupi.molecular.matrix import Matrix
 Values = npt.NDArray[np.float64]
 
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?(_PAR_Y)?")
-_BARCODE = re.compile(r"TCGA-\w\w-\w{4}(-(\d\d).*)?", re.IGNORECASE)
+_BARCODE = re.compile(r"TCGA[-.]\w\w[-.]\w{4}([-.](\d\d).*)?", re.IGNORECASE)
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|mrz|mär|mai|okt|dez)\w*"
 _DATE = re.compile(
     rf"\d{{1,2}}[-./ ]+{_MONTH}|{_MONTH}[-./ ]+\d{{1,4}}|\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}", re.IGNORECASE

@@ -13,7 +13,7 @@ from napari_pathlupi.core.cohort import Case, Cohort, Endpoint, case_of
 from napari_pathlupi.core.tables import Cells, read_cells
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.workflows.outcomes import Outcomes, outcomes_of
-from napari_pathlupi.workflows.split_file import folds_of_columns
+from napari_pathlupi.workflows.split_file import folds_of_columns, with_unlabelled
 
 CASE_COLUMNS = (
     *("case_id", "case", "patient_id", "patient id", "patient", "case_submitter_id", "submitter_id"),
@@ -78,6 +78,7 @@ def read_cohort(path: str | Path, endpoint: Endpoint, columns: CohortColumns | N
         Case(name, wanted=tuple(wanted[i]), slides=slides[i], site=sites[i]) for i, name in enumerate(rows_of)
     )
     folds = folds_of_columns(cells, rows_of, columns.fold)
+    folds = folds and with_unlabelled(folds, np.array([case.labelled for case in cases], dtype=bool))
     notes = [*cells.notes, *case_note, *outcomes.notes]
     if folds is not None:
         notes.append(f"Folds: {folds.source}.")
@@ -101,7 +102,7 @@ def find_slides(cohort: Cohort, files: Iterable[str | Path]) -> Cohort:
     for file in sorted(map(str, files)):
         if (twice := by_stem.setdefault(_stem(file), file)) != file:
             raise TableError(f"{twice} and {file} would be the same slide: keep one of them in the folder.")
-    owners = {_stem(slide): case.name for case in cohort.cases for slide in case.slides}
+    owners = _owners(cohort)
     by_name = {case.name for case in cohort.cases if not case.slides}
     found: dict[str, list[str]] = {}
     for stem, file in by_stem.items():
@@ -109,7 +110,8 @@ def find_slides(cohort: Cohort, files: Iterable[str | Path]) -> Cohort:
             found.setdefault(owner, []).append(file)
     cases = tuple(replace(case, slides=tuple(found.get(case.name, ()))) for case in cohort.cases)
     taken = sum(map(len, found.values()))
-    absent = sorted(set(owners) - set(by_stem))
+    slides = [slide for case in cohort.cases for slide in case.slides]
+    absent = sorted(slide for slide in slides if not {_stem(slide), _own_name(slide)}.intersection(by_stem))
     note = (
         f"{taken} of {len(by_stem)} files belong to {len(found)} of {len(cases)} cases; {len(by_stem) - taken} files "
         f"belong to no case, {len(cases) - len(found)} cases have no file"
@@ -118,8 +120,20 @@ def find_slides(cohort: Cohort, files: Iterable[str | Path]) -> Cohort:
     return replace(cohort, cases=cases, notes=(*cohort.notes, note))
 
 
+def _owners(cohort: Cohort) -> dict[str, str]:
+    """The case of each slide by its name and, where that is nobody else's, by its name without ending."""
+    pairs = [(slide, case.name) for case in cohort.cases for slide in case.slides]
+    alike = Counter(_stem(slide) for slide, _ in pairs)
+    by_stem = {_stem(slide): name for slide, name in pairs if alike[_stem(slide)] == 1}
+    return by_stem | {_own_name(slide): name for slide, name in pairs}
+
+
+def _own_name(slide: str) -> str:
+    return re.split(r"[\\/]", slide.rstrip("\\/"))[-1]
+
+
 def _stem(slide: str) -> str:
-    name = re.split(r"[\\/]", slide.rstrip("\\/"))[-1]
+    name = _own_name(slide)
     return re.sub(r"\.(ome\.)?(\w{1,5})$", "", name) if not name.endswith(".ome.zarr") else name[:-9]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_pathlupi.core.cohort import Cohort, case_of
 from napari_pathlupi.core.folds import Folds, Role
@@ -28,7 +29,8 @@ def read_split(path: str | Path, cohort: Cohort) -> Folds:
     (Patho-Bench's k=all.tsv, the TCGA folds of PathLUPI); one column with the number of the fold that tests the case;
     columns train, val and perhaps test that list cases (SurvPath's splits_0.csv; give their folder for all folds). A
     fold without any test case is tested on its val cases, as those authors do. Unlabelled cases that the split does not
-    name train in every fold; labelled ones that it does not name are not used.
+    name train in every fold, so that their expression can be learned from, and are not used where it tests them;
+    labelled ones that it does not name are not used.
 
     Raises
     ------
@@ -71,13 +73,20 @@ def _for_cohort(folds: Folds, cohort: Cohort) -> Folds:
             f"the split ({folds.source}) names none of the {len(cohort)} cases of {cohort.source}: it has "
             f"{folds.cases[0]}, the table {cohort.names[0]}."
         )
-    roles = aligned.roles.copy()
-    roles[~named & ~cohort.labelled] = Role.TRAIN
     source = (
         f"{folds.source}; {named.sum()} of {len(cohort)} cases are in it, {(~named & cohort.labelled).sum()} labelled "
         f"ones are not and stay unused, {len(known - set(cohort.names))} of its cases are not in the table"
     )
-    return replace(aligned, roles=roles, source=source)
+    return with_unlabelled(replace(aligned, source=source), cohort.labelled)
+
+
+def with_unlabelled(folds: Folds, labelled: npt.NDArray[np.bool_]) -> Folds:
+    """Return the folds with unlabelled cases neither tested nor chosen by, and in training where no fold names them."""
+    roles = folds.roles.copy()
+    not_named = (roles == Role.UNUSED).all(axis=1)
+    roles[~labelled[:, None] & np.isin(roles, (Role.TEST, Role.VALIDATION))] = Role.UNUSED
+    roles[~labelled & not_named] = Role.TRAIN
+    return replace(folds, roles=roles)
 
 
 def folds_of_columns(cells: Cells, rows_of: Mapping[str, Sequence[int]], column: str) -> Folds | None:
