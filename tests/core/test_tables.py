@@ -30,6 +30,7 @@ def written(tmp_path, content, name="t.csv"):
         ("#case\tslide\tage\n" + PLAIN.partition("\n")[2].replace(",", "\t"), "hash.tsv"),
         (gzip.compress(PLAIN.encode()), "t.csv.gz"),
         (PLAIN + "B,b.svs,70\n", "repeated.csv"),
+        (PLAIN.replace(",", "|").replace("\n", "\r"), "bars-of-a-mac.csv"),
     ],
 )
 def test_the_same_table_is_read_from_every_way_of_saving_it(tmp_path, content, name):
@@ -84,6 +85,7 @@ def test_a_cell_that_is_no_number_is_named_by_line_and_column(tmp_path, content,
         (b"\x00\x01\x02" * 50, "t.csv", "no text"),
         ("a,b\n1,2,3\n", "t.csv", "line 2: 3 cells under a header of 2"),
         ("a,b", "t.xlsx", "spreadsheet"),
+        ('a,b\n"1,2\n3,4\n', "t.csv", "line 3: .* is a quotation mark not closed"),
         (b"nonsense", "t.parquet", "cannot read"),
         (b"nonsense", "t.csv.gz", "cannot read"),
     ],
@@ -98,3 +100,10 @@ def test_a_missing_file_or_column_is_one_sentence(tmp_path):
         read_cells(tmp_path / "none.csv")
     with pytest.raises(TableError, match="no column 'grade' for the grade: it has case, slide, age"):
         read_cells(written(tmp_path, PLAIN)).find("grade", (), "the grade")
+
+
+def test_names_of_columns_are_found_as_people_write_them(tmp_path):
+    cells = read_cells(written(tmp_path, '"Case ID","Overall\nSurvival (months)"\nA,1\n'))
+    assert cells.find("", ("case_id",), "the case") == "Case ID"
+    assert cells.find("overall_survival_(months)", (), "the time") == "Overall Survival (months)"
+    assert cells.frame.index.to_list() == [3]

@@ -195,3 +195,28 @@ def test_the_real_tables_load_with_one_call_each(shared_data):
     assert (coadread.table.shape, coadread.unit, coadread.constant) == ((317, 1577), "log2(TPM+1)", ("VAMP7",))
     assert any("3 cases have several different rows, the mean" in note for note in coadread.notes)
     assert float(coadread.table.min().min()) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("names", [["1", "2", "3b"], ["1", "2", "3"], ["", "2", "x"]])
+def test_cases_may_be_numbers_and_nameless_rows_are_left_out(read, names):
+    expression = read(
+        "case_id,site,TP53,MYC\n" + "".join(f"{name},A,{i},2\n" for i, name in enumerate(names)), unit="TPM"
+    )
+    assert expression.cases == tuple(filter(None, names))
+    assert any("1 rows without a name" in note for note in expression.notes) == ("" in names)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("case_id;TP53;MYC\nA;1.234,5;2\nB;2,5;3\n", r"line 2, column TP53: '1\.234,5' is no number"),
+        ("case_id;TP53;MYC\n" + "A;1,5;2\n" * 8 + "B;2.5;3\n", r"line 10, column TP53: '2\.5' is no number"),
+        ("case_id;TP53;MYC\nA;1,5;2\nB;2.5;3\n", r"holds '1,5' and '2\.5'"),
+        ("case_id,TP53,MYC\nA,1.5,1,9\nB,2.5,2\n", "a row has 4 cells, the header 3"),
+        ("case_id,TP53,MYC\nA,,\nB,NA,NA\n", "holds no number"),
+        ("gene\n", "no rows"),
+    ],
+)
+def test_numbers_that_can_be_read_in_two_ways_are_refused(read, content, words):
+    with pytest.raises(TableError, match=words):
+        read(content, unit="TPM")

@@ -42,16 +42,19 @@ class Layout:
         As Python names it; a byte order mark is swallowed.
     separator
         Between cells.
-    skip
-        Lines before the header: comments, ``sep=;``, the two lines of a GCT.
+    before
+        Lines before the first row: comments, ``sep=;``, the two lines of a GCT, the header.
     header
-        The cells of the header.
+        The cells of the header, on one line each.
+    sample
+        The first lines of rows.
     """
 
     encoding: str
     separator: str
-    skip: int
+    before: int
     header: tuple[str, ...]
+    sample: tuple[str, ...]
 
 
 def is_parquet(path: Path) -> bool:
@@ -96,8 +99,10 @@ def layout_of(path: Path) -> Layout:
     skip = _lines_before_header(lines)
     stated = next((line[4] for line in lines[:skip] if re.fullmatch(r"sep=.", line)), None)
     separator = stated or _separator(lines[skip : skip + 20])
-    header = next(csv.reader(lines[skip:], delimiter=separator))
-    return Layout(encoding, separator, skip, tuple(cell.strip() for cell in header))
+    reader = csv.reader([line + "\n" for line in lines[skip:]], delimiter=separator)
+    header = tuple(" ".join(cell.split()) for cell in next(reader))
+    before = skip + reader.line_num
+    return Layout(encoding, separator, before, header, tuple(lines[before : before + 5]))
 
 
 def _encoding(head: bytes) -> str:
@@ -125,7 +130,10 @@ def _lines_before_header(lines: Sequence[str]) -> int:
 
 def _separator(lines: Sequence[str]) -> str:
     def rank(separator: str) -> tuple[bool, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row][:-1] or [1]
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row][:-1] or [1]
+        except csv.Error:  # a cell longer than any is
+            return False, 0
         return min(widths) == max(widths) > 1, widths[0]
 
     return max((",", ";", "\t", "|"), key=rank)
@@ -160,14 +168,14 @@ class Cells:
         TableError
             When the column asked for is not there, or is there twice.
         """
-        there = {column.lower(): column for column in reversed(self.frame.columns)}
-        name = asked if asked in self.frame.columns else there.get(asked.lower(), "")
+        there = {_plain(column): column for column in reversed(self.frame.columns)}
+        name = asked if asked in self.frame.columns else there.get(_plain(asked), "")
         if asked and not name:
             raise TableError(
                 f"{self.name} has no column {asked!r} for {what}: it has {', '.join(self.frame.columns[:12])}"
                 f"{' ...' if len(self.frame.columns) > 12 else ''}."
             )
-        name = name or next((there[k] for k in known if k in there), "")
+        name = name or next((there[_plain(k)] for k in known if _plain(k) in there), "")
         if name and list(self.frame.columns).count(name) > 1:
             raise TableError(f"{self.name} has the column {name} twice: keep one.")
         return name
@@ -203,6 +211,11 @@ class Cells:
                 )
             found[row] = float(cell.replace(",", "."))
         return found
+
+
+def _plain(name: str) -> str:
+    """A name without what tables write differently: "Case ID" is case_id."""
+    return re.sub(r"[\s_.-]+", "_", name.lower()).strip("_")
 
 
 def read_cells(path: str | Path) -> Cells:
@@ -244,20 +257,24 @@ def _rows(path: Path, layout: Layout) -> tuple[list[int], list[list[str]]]:
         text = bytes_of(path).decode(layout.encoding)
     except UnicodeDecodeError as error:
         raise TableError(f"cannot read the table {path}: {error}.") from error
-    stream_of_lines = islice(StringIO(text, newline=""), layout.skip, None)
-    reader = csv.reader(stream_of_lines, delimiter=layout.separator)
-    next(reader)
-    for cells in reader:
-        row = [cell.strip() for cell in cells]
-        line = reader.line_num + layout.skip
-        if len(row) > width and any(row[width:]):
-            raise TableError(
-                f"{path.name}, line {line}: {len(row)} cells under a header of {width}; put a cell that holds the "
-                "separator between quotation marks."
-            )
-        if any(row):
-            lines.append(line)
-            rows.append((row + [""] * width)[:width])
+    reader = csv.reader(
+        islice(StringIO(text, newline=""), layout.before, None), delimiter=layout.separator, strict=True
+    )
+    try:
+        for cells in reader:
+            row = [cell.strip() for cell in cells]
+            line = reader.line_num + layout.before
+            if len(row) > width and any(row[width:]):
+                raise TableError(
+                    f"{path.name}, line {line}: {len(row)} cells under a header of {width}; put a cell that holds the "
+                    "separator between quotation marks."
+                )
+            if any(row):
+                lines.append(line)
+                rows.append((row + [""] * width)[:width])
+    except csv.Error as error:
+        line = reader.line_num + layout.before
+        raise TableError(f"{path.name}, line {line}: {error}; is a quotation mark not closed?") from error
     return lines, rows
 
 

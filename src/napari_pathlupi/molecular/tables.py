@@ -115,6 +115,8 @@ def read_expression(path: str | Path, options: ReadingOptions | None = None) -> 
         notes.append(f"Columns that hold no expression were left out: {some(matrix.left_out)}.")
     if matrix.not_finite:
         notes.append(f"{matrix.not_finite} infinite values count as not measured.")
+    if matrix.nameless:
+        notes.append(f"{matrix.nameless} rows without a name were left out.")
     cases, genes, values = directed(matrix, options.genes_in, notes)
     genes, values = symbols_of(genes, values, options.probe_map, matrix.name, notes)
     cases, values = of_patients(cases, values, notes)

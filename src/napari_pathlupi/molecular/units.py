@@ -88,7 +88,9 @@ def check(values: Values, unit: str, name: str) -> None:
     """Raise `TableError` when values cannot be in a stated unit."""
     if unit not in UNITS:
         raise TableError(f"there is no unit {unit!r} of expression: it is one of {', '.join(UNITS)}.")
-    low, high = float(np.nanmin(values, initial=0)), float(np.nanmax(values, initial=0))
+    if not np.isfinite(values).any():
+        raise TableError(f"{name} holds no number.")
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if unit in (LOG2_TPM, LOG2, TPM, COUNTS) and low < 0:
         raise TableError(f"{name} is stated to be in {unit}, and holds {low:g}: nothing below 0 can be.")
     if unit in (XENA, LOG2_TPM, LOG2) and high > 2 * _HIGHEST_LOG2:

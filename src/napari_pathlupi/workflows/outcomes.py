@@ -16,8 +16,8 @@ MOST_CLASSES = 40
 """So many different values are taken as classes without being asked (our choice; EBRAINS has 30)."""
 _EVENT = {"dead", "deceased", "died", "death", "progression", "progressed", "recurred", "relapse", "event"}
 _CENSORED = {"alive", "living", "censored", "no event", "disease free", "diseasefree", "progression free"}
-_YES = {"yes", "true", "positive", "pos", "+", "mutated", "mut", "mutant", "altered", "1"}
-_NO = {"no", "false", "negative", "neg", "-", "wild type", "wildtype", "wt", "unaltered", "0"}
+_YES = {"yes", "y", "ja", "true", "positive", "pos", "+", "mutated", "mut", "mutant", "altered", "1"}
+_NO = {"no", "n", "nein", "false", "negative", "neg", "-", "wild type", "wildtype", "wt", "unaltered", "0"}
 """Words that can mean one thing only; of a cBioPortal status ("1:DECEASED") the number counts."""
 
 
