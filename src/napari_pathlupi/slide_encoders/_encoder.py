@@ -2,10 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+from napari_pathlupi.errors import MismatchError
+
+if TYPE_CHECKING:
+    from napari_pathlupi.slide_encoders._stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class SlideEncoder(nn.Module, ABC):
     """Whether the order of the tiles changes nothing."""
     gives_attention: ClassVar[bool] = True
     """Whether there is an attention map to show."""
+    streams: ClassVar[bool] = False
+    """Whether it can read a slide in parts, see `stream`."""
     by_output: ClassVar[bool] = False
     """Whether it is built with ``outputs``, the number of outputs of the task (for a classification the classes)."""
 
@@ -62,6 +69,16 @@ class SlideEncoder(nn.Module, ABC):
     ) -> Float[Tensor, "tiles classes"] | None:
         """Return the exact share of each tile in ``weight @ embedding``, or None where there is no such share."""
         return None
+
+    def stream(self, weight: Float[Tensor, "classes width"]) -> "Stream":
+        """Return what reads one slide in parts; only of an encoder that ``streams``.
+
+        Parameters
+        ----------
+        weight
+            Of the head, for the evidence.
+        """
+        raise MismatchError(f"{type(self).__name__} must see all tiles of a slide at once: it reads none in parts.")
 
     def extra_loss(
         self, encoded: Encoded, real: Bool[Tensor, "slides tiles"], labels: Int[Tensor, " slides"]

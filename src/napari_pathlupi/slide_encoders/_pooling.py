@@ -1,12 +1,14 @@
 """Attention pooling: a slide embedding that is a weighted sum of its tiles."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
+from napari_pathlupi.slide_encoders._stream import RunningPool, Stream
 
 
 class GatedAttention(nn.Module):
@@ -92,6 +94,8 @@ class GatedPooling(AttentionPooling):
         How many scores each tile has.
     """
 
+    streams: ClassVar[bool] = True
+
     def __init__(self, dim: int, width: int, hidden: int, dropout: float, heads: int = 1) -> None:
         super().__init__()
         self.width = heads * width
@@ -103,3 +107,33 @@ class GatedPooling(AttentionPooling):
     ) -> tuple[Float[Tensor, "slides tiles part"], Float[Tensor, "slides heads tiles"]]:
         tiles = self.project(features)  # s n p
         return tiles, shares_of(self.gate(tiles), real[:, None])
+
+    def stream(self, weight: Float[Tensor, "classes width"]) -> Stream:
+        return _PooledParts(self, weight)
+
+
+class _PooledParts(Stream):
+    """Of a tile are kept its scores, and how much it speaks for each output before it is weighed."""
+
+    def __init__(self, encoder: GatedPooling, weight: Tensor) -> None:
+        self._encoder, self._pool = encoder, RunningPool()
+        self._scores: list[Tensor] = []
+        self._spoken: list[Tensor] = []
+        self._by_head = weight.view(len(weight), encoder.gate.score.out_features, -1)
+
+    def add(self, features: Float[Tensor, "tiles dim"]) -> None:
+        tiles = self._encoder.project(features)
+        scores = self._encoder.gate(tiles[None])[0]  # h n
+        self._pool.add(scores, tiles)
+        self._scores.append(scores)
+        self._spoken.append(torch.einsum("np,chp->nch", tiles, self._by_head))
+
+    def encoded(self) -> Encoded:
+        return Encoded(self._pool.mean.reshape(1, -1).to(self._by_head), None)
+
+    def attention(self) -> Float[Tensor, " tiles"]:
+        return torch.cat([self._pool.shares(scores).mean(dim=0) for scores in self._scores])
+
+    def evidence(self) -> Float[Tensor, "tiles classes"]:
+        parts = zip(self._scores, self._spoken, strict=True)
+        return torch.cat([torch.einsum("hn,nch->nc", self._pool.shares(scores), spoken) for scores, spoken in parts])

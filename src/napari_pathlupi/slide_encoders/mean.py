@@ -2,10 +2,12 @@
 
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
+from napari_pathlupi.slide_encoders._stream import Stream
 
 
 class Mean(SlideEncoder):
@@ -18,6 +20,7 @@ class Mean(SlideEncoder):
     """
 
     gives_attention: ClassVar[bool] = False
+    streams: ClassVar[bool] = True
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -31,6 +34,27 @@ class Mean(SlideEncoder):
         self, features: Float[Tensor, "tiles dim"], weight: Float[Tensor, "classes width"]
     ) -> Float[Tensor, "tiles classes"]:
         return features @ weight.T / len(features)
+
+    def stream(self, weight: Float[Tensor, "classes width"]) -> Stream:
+        return _MeanParts(weight)
+
+
+class _MeanParts(Stream):
+    def __init__(self, weight: Tensor) -> None:
+        self._weight, self._count = weight, 0
+        self._total = weight.new_zeros(weight.shape[1], dtype=torch.float64)
+        self._spoken: list[Tensor] = []
+
+    def add(self, features: Float[Tensor, "tiles dim"]) -> None:
+        self._total += features.sum(dim=0, dtype=torch.float64)
+        self._count += len(features)
+        self._spoken.append(features @ self._weight.T)
+
+    def encoded(self) -> Encoded:
+        return Encoded((self._total / self._count).to(self._weight)[None], None)
+
+    def evidence(self) -> Float[Tensor, "tiles classes"]:
+        return torch.cat(self._spoken) / self._count
 
 
 ENCODER = Mean

@@ -1,10 +1,14 @@
 """PathLUPI's slide encoder, as far as its published tensors tell: tokens made from the slide look at its tiles."""
 
+from typing import ClassVar
+
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.slide_encoders._pooling import GatedAttention, shares_of
+from napari_pathlupi.slide_encoders._stream import RunningPool, Stream
 from napari_pathlupi.slide_encoders._tokens import CrossAttention, GatedFeedForward, SelfAttention
 
 
@@ -16,8 +20,8 @@ class PathLUPI(SlideEncoder):
         E = drop(relu(W x))                                   tiles, projected            wsi_net
         s = sum_n softmax(gated score of E)_n E_n             summary of the slide        gate
         T = Linear(relu(Linear(s)))                           K tokens                    token_generator
-        R = CA1(T, LN E); R += FFN1(R)                        first look                  looks.0, fed.0
-        R = CA2(T + R, LN E); R = LN(R + FFN2(R))             second look                 looks.1, fed.1
+        R = CA1(T, LN E); R += FFN1(R)                        first look                  first_look, fed.0
+        R = CA2(T + R, LN E); R = LN(R + FFN2(R))             second look                 second_look, fed.1
         a = softmax_n(scores of CA2, mean of its heads)       share of each tile
         F = (a E + R) / 2; F += SA(F); F += FFN3(F)           tokens among themselves     among, fed.2
         z = mean_k F_k, or all of them, narrowed              embedding
@@ -50,6 +54,8 @@ class PathLUPI(SlideEncoder):
         Whether the embedding keeps the tokens apart, each narrowed to half its length, or is their mean.
     """
 
+    streams: ClassVar[bool] = True
+
     def __init__(
         self,
         dim: int,
@@ -69,7 +75,7 @@ class PathLUPI(SlideEncoder):
             nn.Linear(projection, projection), nn.ReLU(), nn.Linear(projection, tokens * projection)
         )
         self.tile_norm, self.token_norm = nn.LayerNorm(projection), nn.LayerNorm(projection)
-        self.looks = nn.ModuleList(CrossAttention(projection, heads) for _ in range(2))
+        self.first_look, self.second_look = CrossAttention(projection, heads), CrossAttention(projection, heads)
         self.fed = nn.ModuleList(GatedFeedForward(projection, dropout) for _ in range(3))
         self.among = SelfAttention(projection, heads)
         narrowed = nn.Linear(projection, projection // 2), nn.LayerNorm(projection // 2), nn.ReLU(), nn.Dropout(dropout)
@@ -79,8 +85,8 @@ class PathLUPI(SlideEncoder):
         tiles = self.wsi_net(features)  # s n p
         summary = (shares_of(self.gate(tiles), real[:, None]) @ tiles)[:, 0]
         generated, normed = self.generate(summary), self.tile_norm(tiles)
-        first = self.after_first(self.looks[0](generated, normed, real)[0])
-        taken, scores = self.looks[1](generated + first, normed, real)
+        first = self.after_first(self.first_look(generated, normed, real)[0])
+        taken, scores = self.second_look(generated + first, normed, real)
         shares = shares_of(scores, real[:, None])  # s k n
         anchored = self.after_second(taken)
         return self.finish(anchored, shares @ tiles, shares)
@@ -112,6 +118,57 @@ class PathLUPI(SlideEncoder):
         tokens = tokens + self.fed[2](tokens)
         embedding = tokens.mean(dim=1) if self.narrow is None else self.narrow(tokens).flatten(1)
         return Encoded(embedding, None if shares is None else shares.mean(dim=1), shares, anchored)
+
+    def stream(self, weight: Float[Tensor, "classes width"]) -> Stream:
+        return _TokenParts(self)
+
+
+class _TokenParts(Stream):
+    """One pass for the summary and one for each look; evidence would take a backward pass, and is not told."""
+
+    passes: ClassVar[int] = 3
+
+    def __init__(self, encoder: PathLUPI) -> None:
+        self._encoder = encoder
+        self._looks = encoder.first_look, encoder.second_look
+        self._summary, self._seen, self._maps = RunningPool(), (RunningPool(), RunningPool()), RunningPool()
+        self._asked = torch.zeros(0)
+
+    def add(self, features: Float[Tensor, "tiles dim"]) -> None:
+        tiles = self._encoder.wsi_net(features)[None]
+        if not self.done:
+            self._summary.add(self._encoder.gate(tiles)[0], tiles[0])
+            return
+        scores, values = self._scores(tiles, self.done - 1)
+        self._seen[self.done - 1].add(scores, values)
+        if self.done == 2:
+            self._maps.add(scores.mean(dim=0), tiles[0])
+
+    def turn(self) -> None:
+        encoder = self._encoder
+        if not self.done:
+            self._generated = encoder.generate(self._summary.mean.to(encoder.tile_norm.weight))
+            self._asked = self._looks[0].asked(self._generated)[0]
+        elif self.done == 1:
+            first = encoder.after_first(self._taken(0))
+            self._asked = self._looks[1].asked(self._generated + first)[0]
+        super().turn()
+
+    def encoded(self) -> Encoded:
+        pooled = self._maps.mean.to(self._asked)[None]
+        return self._encoder.finish(self._encoder.after_second(self._taken(1)), pooled, None)
+
+    def look(self, features: Float[Tensor, "tiles dim"]) -> Float[Tensor, "tokens tiles"]:
+        scores, _ = self._scores(self._encoder.wsi_net(features)[None], 1)
+        return self._maps.shares(scores.mean(dim=0))
+
+    def _scores(self, tiles: Tensor, look: int) -> tuple[Tensor, Tensor]:
+        """Scores (heads, tokens, tiles) and values (heads, tiles, part) of a look."""
+        keys, values = self._looks[look].offered(self._encoder.tile_norm(tiles))
+        return self._asked @ keys[0].mT, values[0]
+
+    def _taken(self, look: int) -> Tensor:
+        return self._looks[look].taken(self._seen[look].mean.to(self._asked)[None])
 
 
 ENCODER = PathLUPI

@@ -1,11 +1,14 @@
 """Threads' slide encoder: gated attention in several heads, each over its own part of a tile's vector."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.slide_encoders._pooling import GatedAttention, shares_of
+from napari_pathlupi.slide_encoders._stream import RunningPool, Stream
 
 PAPER_DIM, PAPER_WIDTH, PAPER_HEADS = 768, 1024, 2
 """Of the model that the paper proposes: CONCH v1.5 tiles, width and heads; 11.3 million parameters."""
@@ -47,6 +50,8 @@ class Threads(SlideEncoder):
         Of both factors of the gate, in training.
     """
 
+    streams: ClassVar[bool] = True
+
     def __init__(
         self, dim: int, width: int = 64, heads: int = PAPER_HEADS, dropout: float = 0.1, gate_dropout: float = 0.25
     ) -> None:
@@ -68,8 +73,13 @@ class Threads(SlideEncoder):
     def forward(self, features: Float[Tensor, "slides tiles dim"], real: Bool[Tensor, "slides tiles"]) -> Encoded:
         parts, scores = self.parts(features)
         shares = shares_of(scores, real[:, None])
-        pooled = torch.einsum("shn,snhp->shp", shares, parts).flatten(1)
-        return Encoded(pooled if self.after is None else self.after(pooled), shares.mean(dim=1), shares)
+        pooled = torch.einsum("shn,snhp->shp", shares, parts)
+        return Encoded(self.join(pooled), shares.mean(dim=1), shares)
+
+    def join(self, pooled: Float[Tensor, "slides heads part"]) -> Float[Tensor, "slides width"]:
+        """Return the embedding of slides from what each head pooled."""
+        joined: Tensor = pooled.flatten(1) if self.after is None else self.after(pooled.flatten(1))
+        return joined
 
     def evidence(
         self, features: Float[Tensor, "tiles dim"], weight: Float[Tensor, "classes width"]
@@ -79,13 +89,53 @@ class Threads(SlideEncoder):
         Of what the bias of ``after`` adds, a tile has as much as it has of the attention (our choice).
         """
         parts, scores = self.parts(features[None])
-        shares = scores[0].softmax(dim=-1)  # h n
-        joined = weight if self.after is None else weight @ self.after.weight
-        by_head = joined.reshape(len(weight), self.heads, -1)  # c h p
-        evidence = torch.einsum("hn,nhp,chp->nc", shares, parts[0], by_head)
-        if self.after is not None:
-            evidence = evidence + shares.mean(dim=0)[:, None] * (weight @ self.after.bias)
-        return evidence
+        return _weighed(scores[0].softmax(dim=-1), self.spoken(parts[0], weight))
+
+    def spoken(
+        self, parts: Float[Tensor, "tiles heads part"], weight: Float[Tensor, "classes width"]
+    ) -> Float[Tensor, "heads tiles classes"]:
+        """Return how much a tile speaks in each head for each class, before it is weighed."""
+        if self.after is None:
+            return torch.einsum("nhp,cp->hnc", parts, weight)
+        by_head = (weight @ self.after.weight).reshape(len(weight), self.heads, -1)
+        return torch.einsum("nhp,chp->hnc", parts, by_head) + weight @ self.after.bias / self.heads
+
+    def stream(self, weight: Float[Tensor, "classes width"]) -> Stream:
+        return _PooledHeads(self, weight)
+
+
+def _weighed(
+    shares: Float[Tensor, "heads tiles"], spoken: Float[Tensor, "heads tiles classes"]
+) -> Float[Tensor, "tiles classes"]:
+    return (shares[..., None] * spoken).sum(dim=0)
+
+
+class _PooledHeads(Stream):
+    """Of a tile are kept its scores, and how much it speaks for each output before it is weighed."""
+
+    def __init__(self, encoder: Threads, weight: Tensor) -> None:
+        self._encoder, self._weight, self._pool = encoder, weight, RunningPool()
+        self._scores: list[Tensor] = []
+        self._spoken: list[Tensor] = []
+
+    def add(self, features: Float[Tensor, "tiles dim"]) -> None:
+        parts, scores = self._encoder.parts(features[None])
+        self._pool.add(scores[0], parts[0].transpose(0, 1))
+        self._scores.append(scores[0])
+        self._spoken.append(self._encoder.spoken(parts[0], self._weight))
+
+    def encoded(self) -> Encoded:
+        return Encoded(self._encoder.join(self._pool.mean.to(self._weight)[None]), None)
+
+    def attention(self) -> Float[Tensor, " tiles"]:
+        return torch.cat([self._pool.shares(scores).mean(dim=0) for scores in self._scores])
+
+    def evidence(self) -> Float[Tensor, "tiles classes"]:
+        parts = zip(self._scores, self._spoken, strict=True)
+        return torch.cat([_weighed(self._pool.shares(scores), spoken) for scores, spoken in parts])
+
+    def look(self, features: Float[Tensor, "tiles dim"]) -> Float[Tensor, "heads tiles"]:
+        return self._pool.shares(self._encoder.parts(features[None])[1][0])
 
 
 ENCODER = Threads
