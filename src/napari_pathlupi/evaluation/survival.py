@@ -16,7 +16,9 @@ class Curve:
     ----------
     times, survival, low, high
         (steps,) ascending times, the share, and the ends of its 95 % interval (log-log transformed).
-    cases, events
+    watched
+        (cases,) until when each case was watched, ascending.
+    events
         How many there were.
     """
 
@@ -24,8 +26,17 @@ class Curve:
     survival: Numbers
     low: Numbers
     high: Numbers
-    cases: int
+    watched: Numbers
     events: int
+
+    @property
+    def cases(self) -> int:
+        """How many there were."""
+        return len(self.watched)
+
+    def at_risk(self, time: float) -> int:
+        """Return how many were still watched at a time."""
+        return int((self.watched >= time).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +84,10 @@ def kaplan_meier(times: Numbers, events: Flags) -> Curve:
 
     if not events.any():  # the interval is not defined, the curve is
         flat = np.ones(2)
-        return Curve(np.array([0.0, times.max()]), flat, flat, flat, len(times), 0)
+        return Curve(np.array([0.0, times.max()]), flat, flat, flat, np.sort(times), 0)
     x, share, (low, high) = kaplan_meier_estimator(events, times, conf_type="log-log")
     steps = [np.concatenate([[1.0], part]) for part in (share, low, high)]
-    return Curve(np.concatenate([[0.0], x]), steps[0], steps[1], steps[2], len(times), int(events.sum()))
+    return Curve(np.concatenate([[0.0], x]), steps[0], steps[1], steps[2], np.sort(times), int(events.sum()))
 
 
 def log_rank(times: Numbers, events: Flags, groups: Indices) -> float:
