@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_pathlupi.core.cohort import Case, Cohort, Endpoint, case_of
 from napari_pathlupi.core.tables import Cells, read_cells
 from napari_pathlupi.errors import TableError
-from napari_pathlupi.workflows.outcomes import Outcomes, outcomes_of
+from napari_pathlupi.workflows.outcomes import Outcomes, in_words, outcomes_of
 from napari_pathlupi.workflows.split_file import folds_of_columns, with_unlabelled
 
 CASE_COLUMNS = (
@@ -79,7 +79,7 @@ def read_cohort(path: str | Path, endpoint: Endpoint, columns: CohortColumns | N
     )
     folds = folds_of_columns(cells, rows_of, columns.fold)
     folds = folds and with_unlabelled(folds, np.array([case.labelled for case in cases], dtype=bool))
-    notes = [*cells.notes, *case_note, *outcomes.notes]
+    notes = [in_words(outcomes.endpoint, wanted), *cells.notes, *case_note, *outcomes.notes]
     if folds is not None:
         notes.append(f"Folds: {folds.source}.")
     cohort = Cohort(cases, outcomes.endpoint, folds, tuple(notes), cells.name)

@@ -32,7 +32,7 @@ class Outcomes:
     values
         (rows, columns) NaN where unknown.
     notes
-        What was understood how, and what was not taken as a label.
+        What was not taken as a label.
     """
 
     endpoint: Endpoint
@@ -58,8 +58,23 @@ def outcomes_of(cells: Cells, endpoint: Endpoint) -> Outcomes:
         values = np.stack([_yes_or_no(cells, column) for column in columns], axis=1)
     else:
         values = np.stack([cells.numbers(column) for column in columns], axis=1)
-    known = ", ".join(f"{column} {np.isfinite(values[:, k]).sum()}" for k, column in enumerate(columns))
-    return Outcomes(endpoint, values, (f"Known, of {len(values)} rows: {known}.",))
+    return Outcomes(endpoint, values, ())
+
+
+def in_words(endpoint: Endpoint, wanted: npt.NDArray[np.float64]) -> str:
+    """Return what is known of the cases of a cohort, counted."""
+    if endpoint.task == "classification":
+        counts = [f"{name} {int((wanted[:, 0] == k).sum())}" for k, name in enumerate(endpoint.classes)]
+        return f"Cases per class of {endpoint.columns[0]}: {', '.join(counts)}."
+    if endpoint.task == "survival":
+        known = wanted[np.isfinite(wanted).all(axis=1)]
+        meaning = "a censored case" if endpoint.one_is_censored else "the event"
+        return (
+            f"In {endpoint.columns[1]} a 1 is {meaning}, as stated: {int(known[:, 1].sum())} of {len(known)} cases with "
+            f"a time have the event. Times are in {endpoint.unit}."
+        )
+    counts = [f"{column} {int(np.isfinite(wanted[:, k]).sum())}" for k, column in enumerate(endpoint.columns)]
+    return f"Known, of {len(wanted)} cases: {', '.join(counts)}."
 
 
 def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
@@ -82,11 +97,11 @@ def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
     index = {name: number for number, name in enumerate(classes)}
     values = np.array([[index.get(value, np.nan)] for value in said], dtype=np.float64)
     other = {value: count for value, count in counts.items() if value not in index}
-    notes = [f"Rows per class of {column}: {', '.join(f'{name} {counts[name]}' for name in classes)}."]
+    notes: tuple[str, ...] = ()
     if other:
         words = ", ".join(f"{name} {count}" for name, count in list(other.items())[:8]) + ", ..." * (len(other) > 8)
-        notes.append(f"{sum(other.values())} rows are of no class asked for, so taken as unlabelled: {words}.")
-    return Outcomes(replace(endpoint, classes=classes), values, tuple(notes))
+        notes = (f"{sum(other.values())} rows are of no class asked for, so taken as unlabelled: {words}.",)
+    return Outcomes(replace(endpoint, classes=classes), values, notes)
 
 
 def _in_order(name: str) -> tuple[bool, float, str]:
@@ -102,19 +117,14 @@ def _survival(cells: Cells, endpoint: Endpoint) -> Outcomes:
     values[unknown] = np.nan
     if not np.isfinite(values).any() or (values[~unknown, 1] == 0).all():
         raise TableError(f"{cells.name}, columns {time_column} and {status_column}: no row has a time and an event.")
-    read = (
-        f"{status_column} is read as stated: 1 is {'censored' if endpoint.one_is_censored else 'the event'}; "
-        f"{int(np.nansum(values[:, 1]))} of {int((~unknown).sum())} rows with a time have the event. Times in "
-        f"{endpoint.unit}."
-    )
     if not len(impossible):
-        return Outcomes(endpoint, values, (read,))
+        return Outcomes(endpoint, values, ())
     first = impossible[0]
     left = (
         f"{len(impossible)} rows with a time of 0 or less are taken as unlabelled, the first in line "
         f"{cells.frame.index[first]} ({times[first]:g} {endpoint.unit})."
     )
-    return Outcomes(endpoint, values, (read, left))
+    return Outcomes(endpoint, values, (left,))
 
 
 def _status(cells: Cells, endpoint: Endpoint) -> npt.NDArray[np.float64]:
