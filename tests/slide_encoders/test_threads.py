@@ -72,3 +72,30 @@ def test_a_head_reads_its_own_part_only():
     parts, scores = network.parts(features)
     slopes = torch.autograd.grad(scores[0, 1].sum(), parts)[0]
     assert slopes[:, :, 1].any() and not slopes[:, :, 0].any()
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_a_slide_read_in_parts_gives_what_the_whole_gives(heads, chunk):
+    network, features = encoder(heads), bag(50) * 5
+    weight = torch.randn(2, network.width, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        stream, whole = network.stream(weight), network(features, real(features))
+        for part in features[0].split(chunk):
+            stream.add(part)
+        exact = {"rtol": 1e-6, "atol": 1e-6}
+        torch.testing.assert_close(stream.encoded().embedding, whole.embedding, **exact)
+        torch.testing.assert_close(stream.attention(), whole.attention[0], **exact)
+        torch.testing.assert_close(stream.evidence(), network.evidence(features[0], weight), **exact)
+        heads_again = torch.cat([stream.look(part) for part in features[0].split(chunk)], dim=1)
+        torch.testing.assert_close(heads_again, whole.heads[0], **exact)
+
+
+def test_the_answer_of_a_part_is_that_of_a_slide_of_only_these_tiles():
+    network, features = encoder(2), bag(20)
+    with torch.no_grad():
+        stream = network.stream(torch.ones(1, network.width))
+        for seen, part in enumerate(features[0].split(5), start=1):
+            stream.add(part)
+            alone = features[:, : 5 * seen]
+            torch.testing.assert_close(stream.encoded().embedding, network(alone, real(alone)).embedding)

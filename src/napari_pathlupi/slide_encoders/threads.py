@@ -120,22 +120,26 @@ class _PooledHeads(Stream):
 
     def add(self, features: Float[Tensor, "tiles dim"]) -> None:
         parts, scores = self._encoder.parts(features[None])
-        self._pool.add(scores[0], parts[0].transpose(0, 1))
+        self._pool.add(scores[0][:, None], parts[0].transpose(0, 1))
         self._scores.append(scores[0])
         self._spoken.append(self._encoder.spoken(parts[0], self._weight))
 
     def encoded(self) -> Encoded:
-        return Encoded(self._encoder.join(self._pool.mean.to(self._weight)[None]), None)
+        pooled = self._pool.mean[:, 0].to(self._weight)
+        return Encoded(self._encoder.join(pooled[None]), None)
 
     def attention(self) -> Float[Tensor, " tiles"]:
-        return torch.cat([self._pool.shares(scores).mean(dim=0) for scores in self._scores])
+        return torch.cat([self._shares(scores).mean(dim=0) for scores in self._scores])
 
     def evidence(self) -> Float[Tensor, "tiles classes"]:
         parts = zip(self._scores, self._spoken, strict=True)
-        return torch.cat([_weighed(self._pool.shares(scores), spoken) for scores, spoken in parts])
+        return torch.cat([_weighed(self._shares(scores), spoken) for scores, spoken in parts])
 
     def look(self, features: Float[Tensor, "tiles dim"]) -> Float[Tensor, "heads tiles"]:
-        return self._pool.shares(self._encoder.parts(features[None])[1][0])
+        return self._shares(self._encoder.parts(features[None])[1][0])
+
+    def _shares(self, scores: Float[Tensor, "heads tiles"]) -> Float[Tensor, "heads tiles"]:
+        return self._pool.shares(scores[:, None])[:, 0]
 
 
 ENCODER = Threads
