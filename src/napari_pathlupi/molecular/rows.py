@@ -103,7 +103,7 @@ class Rows:
             raise TableError(f"cannot read the table {self.path} to its end: {error}.") from error
 
     def _cells(self, text: Iterable[str], least: int) -> Iterator[tuple[int, list[str]]]:
-        before, separator = self.layout.skip + 1, self.layout.separator
+        before, separator = self.layout.before, self.layout.separator
         quote = None if separator == "\t" else '"'
         reader = csv.reader(islice(text, before, None), delimiter=separator, quotechar=quote)
         for row in reader:
