@@ -220,3 +220,13 @@ def test_cases_may_be_numbers_and_nameless_rows_are_left_out(read, names):
 def test_numbers_that_can_be_read_in_two_ways_are_refused(read, content, words):
     with pytest.raises(TableError, match=words):
         read(content, unit="TPM")
+
+
+def test_a_table_of_cbioportal_is_read_with_its_nameless_genes_left_out(tpm, read):
+    table = tpm.T.rename_axis("Hugo_Symbol").set_axis([f"TCGA-3C-AAA{i:X}-01" for i in range(12)], axis=1)
+    table.insert(0, "Entrez_Gene_Id", range(100, 140))
+    text = table.to_csv(sep="\t").replace(f"\n{GENES[3]}\t", "\n\t")
+    expression = read(text, "data_mrna_seq_v2_rsem.txt", unit="TPM")
+    assert expression.genes == tuple(gene for gene in GENES if gene != GENES[3])
+    assert expression.cases[:2] == ("TCGA-3C-AAA0", "TCGA-3C-AAA1")
+    assert any("left out: Entrez_Gene_Id" in note for note in expression.notes)

@@ -72,6 +72,11 @@ def test_more_folds_than_cases_or_sites_are_refused():
         split(cohort_of([0, 1] * 10), SplitPlan(validation=0.9))
 
 
+def test_few_sites_still_leave_one_to_choose_by():
+    folds = split(cohort_of([0, 1] * 18, [f"site{i % 6}" for i in range(36)]), SplitPlan(by_site=True))
+    assert all(len(folds.train(k)) and len(folds.validation(k)) and len(folds.test(k)) for k in range(5))
+
+
 @pytest.fixture
 def ten():
     return cohort_of([0, 1] * 5)

@@ -70,8 +70,8 @@ def in_words(endpoint: Endpoint, wanted: npt.NDArray[np.float64]) -> str:
         known = wanted[np.isfinite(wanted).all(axis=1)]
         meaning = "a censored case" if endpoint.one_is_censored else "the event"
         return (
-            f"In {endpoint.columns[1]} a 1 is {meaning}, as stated: {int(known[:, 1].sum())} of {len(known)} cases with "
-            f"a time have the event. Times are in {endpoint.unit}."
+            f"In {endpoint.columns[1]} a 1 is {meaning}, as stated: {int(known[:, 1].sum())} of {len(known)} cases "
+            f"with a time have the event. Times are in {endpoint.unit}."
         )
     counts = [f"{column} {int(np.isfinite(wanted[:, k]).sum())}" for k, column in enumerate(endpoint.columns)]
     return f"Known, of {len(wanted)} cases: {', '.join(counts)}."

@@ -63,10 +63,12 @@ def split(cohort: Cohort, plan: SplitPlan | None = None) -> Folds:
 def with_validation(folds: Folds, cohort: Cohort, plan: SplitPlan | None = None) -> Folds:
     """Return the folds with a stratified part of the training cases held out to choose by, where a fold has none.
 
+    The part is the nearest that a whole number of parts of patients, or of sites, allows.
+
     Raises
     ------
     SettingsError
-        When the share is not between 0 and 1/2, or there are too few cases or sites for it.
+        When the share is not between 0 and 1/2, or the training cases are fewer than two, or of one site.
     """
     plan = plan or SplitPlan()
     if not 0 <= plan.validation <= 0.5:
@@ -77,7 +79,7 @@ def with_validation(folds: Folds, cohort: Cohort, plan: SplitPlan | None = None)
         rows = folds.train(fold)[cohort.labelled[folds.train(fold)]]
         if len(folds.validation(fold)) or not plan.validation:
             continue
-        parts = round(1 / plan.validation)
+        parts = max(2, min(round(1 / plan.validation), len(set(_groups(cohort, rows, plan.by_site)))))
         roles[rows[_dealt(cohort, rows, parts, plan.seed + 1 + fold, plan.by_site) == 0], fold] = Role.VALIDATION
     if plan.by_site:
         roles = _without_other_side(cohort, roles, Role.VALIDATION)
@@ -99,8 +101,8 @@ def _dealt(cohort: Cohort, rows: npt.NDArray[np.int64], parts: int, seed: int, b
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     strata = _strata(cohort, rows, parts)
-    groups = np.array([cohort.cases[int(row)].site or cohort.cases[int(row)].name for row in rows])
-    many = len(set(groups)) if by_site else len(rows)
+    groups = _groups(cohort, rows, by_site)
+    many = len(set(groups))
     if not 2 <= parts <= many:
         what = "sites" if by_site else "labelled cases"
         raise SettingsError(f"{many} {what} cannot be split into {parts}: 2 to {many} are possible.")
@@ -110,6 +112,12 @@ def _dealt(cohort: Cohort, rows: npt.NDArray[np.int64], parts: int, seed: int, b
     for number, (_, held_out) in enumerate(splits):
         part[held_out] = number
     return part
+
+
+def _groups(cohort: Cohort, rows: npt.NDArray[np.int64], by_site: bool) -> list[str]:
+    """What must stay together: sites, or patients."""
+    cases = [cohort.cases[int(row)] for row in rows]
+    return [(by_site and case.site) or case.name for case in cases]
 
 
 def _strata(cohort: Cohort, rows: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.int64]:
