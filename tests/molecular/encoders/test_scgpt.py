@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from napari_pathlupi.errors import SettingsError, WeightsError
-from napari_pathlupi.molecular.encoders._scgpt_files import read_scgpt
 from napari_pathlupi.molecular.encoders.scgpt import ScGPT
+from napari_pathlupi.molecular.scgpt_files import read_scgpt
 
 GENES = ("TP53", "MKI67", "CD8A", "ESR1", "KRT5")
 VOCABULARY = {"MKI67": 0, "A1BG": 1, "TP53": 2, "ESR1": 3, "<pad>": 4, "<cls>": 5, "CD8A": 6, "KRT5": 7, "<eoc>": 8}

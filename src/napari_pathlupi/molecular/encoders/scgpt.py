@@ -60,7 +60,7 @@ class ScGPT(MolecularEncoder):
     layers of the projection, leaving out genes that nobody measured, and how many genes a step takes are our choice:
     the paper's number is not known.
 
-    It holds the embeddings of its own genes only; `napari_pathlupi.molecular.encoders._scgpt_files` takes them, and all
+    It holds the embeddings of its own genes only; `napari_pathlupi.molecular.scgpt_files` takes them, and all
     else but the projection, from a published checkpoint.
 
     Parameters
