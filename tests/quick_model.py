@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_pathlupi.bundle import About, Bundle, CataloguePart
 from napari_pathlupi.workflows.demo import IDENTITY
-from napari_pathlupi.workflows.model import save_model
+from napari_pathlupi.workflows.ensemble import save_model
 from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
 
 ABOUT = About(
@@ -30,3 +30,14 @@ def save_quick_model(folder: Path, slide_encoder: str = "abmil") -> Bundle:
     bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
     cases = TrainingCases(bags, IDENTITY, TASK, np.arange(12.0)[:, None] % 2)
     return save_model(folder, train(cases, TrainConfig(slide_encoder, objective="", steps=5)), ABOUT, bags[0])
+
+
+def save_survival_model(folder: Path) -> Bundle:
+    """A bundle that says how long, in months, of whatever slide."""
+    rng = np.random.default_rng(4)
+    bags = [rng.normal(size=(9, IDENTITY.dim)).astype(np.float32) for _ in range(12)]
+    wanted = np.stack([10.0 + np.arange(12), np.arange(12) % 3 > 0], axis=1)
+    task = CataloguePart(name="survival", settings={"unit": "months"})
+    model = train(TrainingCases(bags, IDENTITY, task, wanted), TrainConfig(objective="", steps=5))
+    model.reference_limit = 1e6
+    return save_model(folder, model, ABOUT.model_copy(update={"title": "Quick survival"}), bags[0])

@@ -107,6 +107,8 @@ def tell(prediction: "Prediction", scale_note: str, files: Sequence[Path]) -> No
     print(f"{prediction.provenance.slide_name}: {prediction.words}")
     if not (prediction.reference.supported and prediction.reference.known):
         print(f"  {prediction.reference}")
+    if prediction.answer.remark and prediction.reference.supported:
+        print(f"  {prediction.answer.remark}")
     for row in prediction.answer.rows():
         print(f"  {row.label:<24} {row.text:>8}")
     for note in (*prediction.notes, *[scale_note] * bool(scale_note)):

@@ -120,7 +120,7 @@ class Risk(Answer):
 
     @property
     def certainty(self) -> str:
-        return f"{self.risk:+.2g}" if self.below is None else f"above {100 * self.below:.0f} % of {self.cases} cases"
+        return f"{self.risk:+.2g}" if self.below is None else _standing(self.below, self.cases)
 
     @property
     def remark(self) -> str:
@@ -211,7 +211,7 @@ class SurvivalCurve(Answer):
     @property
     def certainty(self) -> str:
         if self.below is not None:
-            return f"above {100 * self.below:.0f} % of {self.cases} cases"
+            return _standing(self.below, self.cases)
         return f"{100 * self.survival[self.middle]:.0f} % at {told(self.times)[self.middle]} {self.unit}"
 
     @property
@@ -248,6 +248,13 @@ class SurvivalCurve(Answer):
             "median": self.median,
             "folds": [list(fold) for fold in self.folds],
         }
+
+
+def _standing(below: float, cases: int) -> str:
+    """No share is told as all or none: the validation cases are not all there are."""
+    share = f"{100 * min(max(below, 0.01), 0.99):.0f} %"
+    few, many = "at most " * (below < 0.01), "at least " * (below > 0.99)
+    return f"above {few}{many}{share} of {cases} cases"
 
 
 def told(times: Sequence[float]) -> tuple[str, ...]:

@@ -18,13 +18,13 @@ class AnswerView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.headline, self.certainty = sentence(), QLabel()
-        self.remark, self.reference = sentence(), sentence()
+        self.told, self.remark, self.reference = sentence(), sentence(), sentence()
         self._bars = QGridLayout()
         self._bars.setContentsMargins(0, 4, 0, 4)
         self._bars.setColumnStretch(1, 1)
         top = row(self.headline, self.certainty)
         top.setAlignment(self.certainty, Qt.AlignmentFlag.AlignTop)
-        column(top, self.remark, self._bars, self.reference, into=self)
+        column(top, self.told, self.remark, self._bars, self.reference, into=self)
 
     def show_prediction(self, prediction: Prediction, *, final: bool = True) -> None:
         """Show what was predicted; greyed and without a headline where the slide is unlike the model's own.
@@ -43,6 +43,8 @@ class AnswerView(QWidget):
         self.certainty.setText(answer.certainty if supported else "")
         beside = 22 if len(answer.certainty) <= len("100 %") else 15  # longer words leave the headline its room
         self.certainty.setStyleSheet(f"font-size: {beside}px;")
+        self.told.setText(answer.remark if supported else "")
+        self.told.setVisible(bool(self.told.text()))
         self.remark.setText(remark(prediction))
         self.remark.setVisible(bool(self.remark.text()))
         self.reference.setText(reference_words(prediction.reference))

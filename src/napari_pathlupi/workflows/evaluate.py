@@ -24,23 +24,17 @@ def evaluate(
 
     Parameters
     ----------
-    predictions
-        A table of predictions, or the folder of a training run that holds one.
+    predictions, against
+        Tables of predictions, or folders of training runs that hold one; the second may be empty.
     cohort
-        The table that says what is true of the cases; may be empty for such a folder, which holds its own.
-    truth
-        Which of its columns say so.
-    config
-        How intervals are found.
-    against
-        Another table of predictions, or run, of the same task.
+        The table that says what is true of the cases; may be empty for a run, which holds its own.
+    truth, config
+        Which of its columns say so, and how intervals are found.
 
     Raises
     ------
-    TableError
-        When a table cannot be read or does not fit; the message names line and column.
-    MismatchError
-        When the two tables cannot be compared.
+    TableError, MismatchError
+        When a table cannot be read or does not fit (naming line and column), or two cannot be compared.
     """
     truth, config = truth or Truth(), config or ScoreConfig()
     table, own = _files(Path(predictions))

@@ -80,17 +80,21 @@ def read_predictions(
     folds = cells.values(fold) if (fold := cells.find("", (FOLD,), "the fold")) else [""] * len(cases)
     _must_be_once(cells, cases, folds)
     rows = [row for row, case in enumerate(cases) if case in place and known.labelled[place[case]]]
-    if not rows:
-        raise TableError(
-            f"none of the {len(set(cases))} cases of {cells.name} ({', '.join(cases[:3])} ...) has a label among the "
-            f"{len(known)} cases of {known.source} ({', '.join(known.names[:3])} ...): are they named alike?"
-        )
+    _must_meet(cells, cases, known, rows)
     chosen = replace(cells, frame=cells.frame.iloc[rows])
     wanted = known.wanted[[place[cases[row]] for row in rows]]
     groups = np.unique([folds[row] for row in rows], return_inverse=True)[1]
     told = _told(chosen, known.endpoint, wanted, groups)
     predictions = Predictions(tuple(cases[row] for row in rows), tuple(folds[row] for row in rows), told)
     return predictions, [_counted(cells, set(cases), known, predictions), *cells.notes, *known.notes]
+
+
+def _must_meet(cells: Cells, cases: Sequence[str], known: Cohort, rows: Sequence[int]) -> None:
+    if not rows:
+        raise TableError(
+            f"none of the {len(set(cases))} cases of {cells.name} ({', '.join(cases[:3])} ...) has a label among the "
+            f"{len(known)} cases of {known.source} ({', '.join(known.names[:3])} ...): are they named alike?"
+        )
 
 
 def _endpoint(cells: Cells, cohort: str | Path, truth: Truth) -> Endpoint:
