@@ -99,6 +99,8 @@ def test_barcodes_are_cut_to_the_patient_and_give_the_site(write):
         ("case,slide,subtype\n,a,A\nP2,b,B\n", "line 2, column case: no case is named"),
         ("slide,subtype\na,A\nb,B\n", "no column that names the patient"),
         ("case,grade\na,A\nb,B\n", "no column 'subtype'"),
+        ("case,subtype\nP1,A\np1,B\n", "line 3, column case: the cases P1 and p1 differ in capitals only"),
+        ("case,subtype\nP1,Basal\nP2,LumA\nP3,basal\n", "line 4, column subtype: the classes 'Basal' and 'basal'"),
         ("case,subtype\na,A\nb,A\n", "at least two classes"),
         ("case,subtype,subtype\na,A,A\nb,B,B\n", "the column subtype twice"),
         ("case,subtype\n" + "".join(f"c{i},{i}\n" for i in range(60)), "60 different values"),
@@ -187,3 +189,11 @@ def test_folds_of_the_table_itself_are_taken_and_unlabelled_cases_only_train(wri
     numbered = read_cohort(write("case;subtype;part\nA;x;1\nB;y;2\nC;;2\n"), SUBTYPE, CohortColumns(fold="part"))
     assert numbered.folds is not None
     assert numbered.folds.roles.tolist() == [[3, 1], [1, 3], [1, 0]]
+
+
+def test_one_site_in_two_spellings_is_one_and_one_name_of_two_slides_is_refused(write):
+    table = write("case,slide,subtype,site\nP1,a/1.svs,A,Bonn\nP2,b/1.svs,B,bonn\n")
+    cohort = read_cohort(table, SUBTYPE)
+    assert {case.site for case in cohort.cases} == {"Bonn"}
+    with pytest.raises(TableError, match=r"a slide of P1 and one of P2 are both called 1\.svs"):
+        find_slides(cohort, ["1.h5"])

@@ -71,7 +71,7 @@ def read_cohort(path: str | Path, endpoint: Endpoint, columns: CohortColumns | N
     rows_of = _rows_by_case(cells, names, case_column)
     outcomes = outcomes_of(cells, endpoint)
     site_column = cells.find(columns.site, SITE_COLUMNS, "the site")
-    sites = _agreed(cells, rows_of, cells.values(site_column), site_column) if site_column else _tcga_sites(rows_of)
+    sites = _sites(cells, rows_of, site_column)
     slides = _slides(cells, columns, rows_of)
     wanted = _wanted(cells, rows_of, outcomes)
     cases = tuple(
@@ -96,7 +96,7 @@ def find_slides(cohort: Cohort, files: Iterable[str | Path]) -> Cohort:
     Raises
     ------
     TableError
-        When two files would be the same slide, or a file two cases'.
+        When two files would be the same slide, or slides of two cases have one name.
     """
     by_stem: dict[str, str] = {}
     for file in sorted(map(str, files)):
@@ -124,8 +124,13 @@ def _owners(cohort: Cohort) -> dict[str, str]:
     """The case of each slide by its name and, where that is nobody else's, by its name without ending."""
     pairs = [(slide, case.name) for case in cohort.cases for slide in case.slides]
     alike = Counter(_stem(slide) for slide, _ in pairs)
+    named = {_own_name(slide): name for slide, name in pairs}
+    for slide, name in pairs:
+        if named[_own_name(slide)] != name:
+            other = named[_own_name(slide)]
+            raise TableError(f"a slide of {name} and one of {other} are both called {_own_name(slide)}: rename one.")
     by_stem = {_stem(slide): name for slide, name in pairs if alike[_stem(slide)] == 1}
-    return by_stem | {_own_name(slide): name for slide, name in pairs}
+    return by_stem | named
 
 
 def _own_name(slide: str) -> str:
@@ -161,9 +166,13 @@ def _case_names(cells: Cells, columns: CohortColumns) -> tuple[list[str], str, l
 
 def _rows_by_case(cells: Cells, names: Sequence[str], column: str) -> dict[str, list[int]]:
     rows: dict[str, list[int]] = {}
+    spelt: dict[str, str] = {}
     for row, name in enumerate(names):
+        place = f"{cells.name}, line {cells.frame.index[row]}, column {column}"
         if not name:
-            raise TableError(f"{cells.name}, line {cells.frame.index[row]}, column {column}: no case is named there.")
+            raise TableError(f"{place}: no case is named there.")
+        if (other := spelt.setdefault(name.casefold(), name)) != name:
+            raise TableError(f"{place}: the cases {other} and {name} differ in capitals only; write one patient alike.")
         rows.setdefault(name, []).append(row)
     return rows
 
@@ -185,8 +194,12 @@ def _slides(cells: Cells, columns: CohortColumns, rows_of: dict[str, list[int]])
     return slides
 
 
-def _tcga_sites(rows_of: dict[str, list[int]]) -> list[str]:
-    return [name[5:7] if name.startswith("TCGA-") and len(name) == 12 else "" for name in rows_of]
+def _sites(cells: Cells, rows_of: dict[str, list[int]], column: str) -> list[str]:
+    if not column:
+        return [name[5:7] if name.startswith("TCGA-") and len(name) == 12 else "" for name in rows_of]
+    spelt: dict[str, str] = {}
+    values = [spelt.setdefault(value.casefold(), value) for value in cells.values(column)]
+    return _agreed(cells, rows_of, values, column)
 
 
 def _agreed(cells: Cells, rows_of: dict[str, list[int]], values: Sequence[str], column: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,6 +82,8 @@ def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
     found = [re.sub(r"^([+-]?\d+)\.0+$", r"\1", value) for value in cells.values(column)]
     said = [endpoint.rename.get(value, value) for value in found]
     counts = Counter(value for value in said if value)
+    if not endpoint.classes:
+        _spelt_alike(cells, column, said)
     classes = endpoint.classes or tuple(sorted(counts, key=_in_order))
     if len(set(classes) & set(counts)) < 2:
         raise TableError(
@@ -102,6 +104,16 @@ def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
         words = ", ".join(f"{name} {count}" for name, count in list(other.items())[:8]) + ", ..." * (len(other) > 8)
         notes = (f"{sum(other.values())} rows are of no class asked for, so taken as unlabelled: {words}.",)
     return Outcomes(replace(endpoint, classes=classes), values, notes)
+
+
+def _spelt_alike(cells: Cells, column: str, said: Sequence[str]) -> None:
+    spelt: dict[str, str] = {}
+    for line, name in zip(cells.frame.index, said, strict=True):
+        if (first := spelt.setdefault(name.casefold(), name)) != name:
+            raise TableError(
+                f"{cells.name}, line {line}, column {column}: the classes {first!r} and {name!r} differ in capitals "
+                "only; write them alike, or state the classes."
+            )
 
 
 def _in_order(name: str) -> tuple[bool, float, str]:
