@@ -79,15 +79,9 @@ class GeneScale:
         kept, too_few = measured_sets(gene_sets, usable, min_genes)
         genes = tuple(gene for members in kept.values() for gene in members)
         once = list(dict.fromkeys(genes))
-        values = table[once].to_numpy()
-        low = np.nanquantile(values, _TAIL, axis=0, method="higher")  # of those measured: one outlier is beyond it
-        high = np.nanquantile(values, 1 - _TAIL, axis=0, method="lower")
-        held = np.clip(values, low, high)
-        flat = np.nanstd(held, axis=0) == 0  # varies in so few cases that the percentiles hide it
-        held[:, flat] = values[:, flat]
+        centre, spread = _inner_moments(table[once].to_numpy())
         column = {gene: i for i, gene in enumerate(once)}
         place = [column[gene] for gene in genes]
-        centre, spread = np.nanmean(held, axis=0), np.nanstd(held, axis=0)
         return cls({name: len(members) for name, members in kept.items()}, genes, too_few, centre[place], spread[place])
 
     @property
@@ -113,6 +107,18 @@ class GeneScale:
             )
         values = (table[list(self.genes)].to_numpy() - self.centre) / self.spread
         return pd.DataFrame(np.clip(values, -CLIP, CLIP), index=table.index, columns=list(self.names))
+
+
+def _inner_moments(
+    values: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(genes,) mean and standard deviation of values held between their outer percentiles."""
+    low = np.nanquantile(values, _TAIL, axis=0, method="higher")  # of those measured: one outlier is beyond it
+    high = np.nanquantile(values, 1 - _TAIL, axis=0, method="lower")
+    held = np.clip(values, low, high)
+    flat = np.nanstd(held, axis=0) == 0  # varies in so few cases that the percentiles hide it
+    held[:, flat] = values[:, flat]
+    return np.nanmean(held, axis=0), np.nanstd(held, axis=0)
 
 
 def informative_genes(
