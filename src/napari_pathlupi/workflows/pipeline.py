@@ -6,7 +6,9 @@ a slot. Each batch is cut anew at every chunk border of the store, so that a run
 batches.
 """
 
+import ctypes
 import itertools
+import sys
 import threading
 import time
 from collections import deque
@@ -208,6 +210,7 @@ class Pipeline:
             readers.shutdown(wait=False, cancel_futures=True)
             encoders.shutdown(wait=True, cancel_futures=True)
             readers.shutdown(wait=True)
+            _let_go_of_freed_memory()
 
     def _ring(self) -> "list[Tensor]":
         import torch
@@ -283,3 +286,10 @@ class Pipeline:
                 return ""
             self.size = size // 2
         return f"The GPU ran out of memory at {size} tiles a batch; going on with {self.size}."
+
+
+def _let_go_of_freed_memory() -> None:
+    """Return to the system what glibc keeps of ended threads and the next cannot use: 20 MB more with every slide."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # musl has none
+        trim(0)
