@@ -94,13 +94,13 @@ def test_constant_features_single_cases_and_an_unsettled_fit_become_sentences_no
 
 def test_few_shots_are_as_many_of_each_class_and_the_seed_decides_which() -> None:
     _, classes = _cases(3, n=90)
-    rows = few_shot_rows(classes, 4, 3, seed=1)
+    rows = few_shot_rows(classes, 4, "abc", seed=1)
     assert np.bincount(classes[rows]).tolist() == [4, 4, 4]
     assert len(set(rows)) == 12
-    np.testing.assert_array_equal(rows, few_shot_rows(classes, 4, 3, seed=1))
-    assert set(rows) != set(few_shot_rows(classes, 4, 3, seed=2))
+    np.testing.assert_array_equal(rows, few_shot_rows(classes, 4, "abc", seed=1))
+    assert set(rows) != set(few_shot_rows(classes, 4, "abc", seed=2))
 
 
 def test_more_shots_than_a_class_has_are_refused_with_the_count() -> None:
-    with pytest.raises(UnusableFoldError, match="class 1 has 2"):
-        few_shot_rows(np.array([0, 0, 0, 1, 1]), 4, 2)
+    with pytest.raises(UnusableFoldError, match="b has 2"):
+        few_shot_rows(np.array([0, 0, 0, 1, 1]), 4, ("a", "b"))

@@ -13,7 +13,7 @@ SUPPORT, SLIDES = RNG.normal(size=(24, 4)), RNG.normal(size=(10, 4))
 
 def test_a_prompt_is_the_mean_of_its_class_and_the_nearest_wins() -> None:
     classes = np.arange(24) % 3
-    prompts = class_prompts(SUPPORT, classes, 3)
+    prompts = class_prompts(SUPPORT, classes, "abc")
     for index in range(3):
         expected = sum(SUPPORT[row] for row in range(24) if row % 3 == index) / 8
         np.testing.assert_allclose(prompts[index], expected)
@@ -47,8 +47,8 @@ def test_a_slide_at_the_high_risk_prompt_has_the_higher_risk_and_the_papers_form
 
 
 def test_a_class_without_patients_and_a_support_set_without_events_are_refused() -> None:
-    with pytest.raises(UnusableFoldError, match="is of class 1"):
-        class_prompts(SUPPORT, np.zeros(24, dtype=int), 2)
+    with pytest.raises(UnusableFoldError, match="support set is b"):
+        class_prompts(SUPPORT, np.zeros(24, dtype=int), "ab")
     with pytest.raises(UnusableFoldError, match="all 24 support cases are censored"):
         risk_prompts(SUPPORT, np.ones(24), np.zeros(24, dtype=bool))
     with pytest.raises(UnusableFoldError, match="one patient"):

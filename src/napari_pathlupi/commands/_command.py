@@ -70,7 +70,7 @@ def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
     for field in fields(config):
         default = field.default
         count: int | str | None = len(default) if isinstance(default, tuple) else None
-        kind = get_args(field.type)[0] if count else field.type
+        kind = get_args(field.type)[0] if count is not None else field.type
         if Ellipsis in get_args(field.type):  # as many as one likes
             count = "*"
         flag = f"--{field.name.replace('_', '-')}"

@@ -1,5 +1,7 @@
 """Learning from a few cases of each class."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,9 @@ SHOTS = (1, 2, 4, 8, 16, 32)
 """Cases of each class to learn from, as published with Threads (arXiv 2501.16652, Online Methods)."""
 
 
-def few_shot_rows(classes: npt.NDArray[np.int64], shots: int, n_classes: int, seed: int = 0) -> npt.NDArray[np.int64]:
+def few_shot_rows(
+    classes: npt.NDArray[np.int64], shots: int, names: Sequence[str], seed: int | Sequence[int] = 0
+) -> npt.NDArray[np.int64]:
     """Return rows of as many cases of each class, drawn without repetition, in ascending order.
 
     Parameters
@@ -18,8 +22,8 @@ def few_shot_rows(classes: npt.NDArray[np.int64], shots: int, n_classes: int, se
         (cases,) index of the class of each case that may be drawn.
     shots
         How many of each class.
-    n_classes
-        How many classes there are.
+    names
+        Of the classes, by index.
     seed
         Of the drawing.
 
@@ -28,11 +32,11 @@ def few_shot_rows(classes: npt.NDArray[np.int64], shots: int, n_classes: int, se
     UnusableFoldError
         When a class has fewer cases.
     """
-    counts = np.bincount(classes, minlength=n_classes)
+    counts = np.bincount(classes, minlength=len(names))
     if counts.min() < shots:
         raise UnusableFoldError(
-            f"{shots} cases of each class are not there: class {int(counts.argmin())} has {int(counts.min())}"
+            f"{shots} cases of each class are not there: {names[int(counts.argmin())]} has {int(counts.min())}"
         )
     rng = np.random.default_rng(seed)
-    drawn = [rng.choice(np.flatnonzero(classes == index), shots, replace=False) for index in range(n_classes)]
+    drawn = [rng.choice(np.flatnonzero(classes == index), shots, replace=False) for index in range(len(names))]
     return np.sort(np.concatenate(drawn))

@@ -4,6 +4,8 @@ A support set's transcriptomes go through the molecular encoder that the slide e
 are the prompts (Threads, arXiv 2501.16652, Online Methods).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,7 @@ SHARE = 0.25
 """Of the support patients with an event, how many make each survival prompt."""
 
 
-def class_prompts(support: Floats, classes: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray[np.float64]:
+def class_prompts(support: Floats, classes: npt.NDArray[np.int64], names: Sequence[str]) -> npt.NDArray[np.float64]:
     """Return (classes, dim) prompts: the mean molecular embedding of each class.
 
     Parameters
@@ -24,18 +26,20 @@ def class_prompts(support: Floats, classes: npt.NDArray[np.int64], n_classes: in
         (patients, dim) molecular embeddings.
     classes
         (patients,) index of each one's class.
-    n_classes
-        How many classes there are.
+    names
+        Of the classes, by index.
 
     Raises
     ------
     UnusableFoldError
         When a class has no patient.
     """
-    absent = np.flatnonzero(np.bincount(classes, minlength=n_classes) == 0)
+    absent = np.flatnonzero(np.bincount(classes, minlength=len(names)) == 0)
     if len(absent):
-        raise UnusableFoldError(f"no patient of the support set is of class {', '.join(map(str, absent))}")
-    return np.stack([support[classes == index].astype(np.float64).mean(axis=0) for index in range(n_classes)])
+        raise UnusableFoldError(
+            f"no patient of the support set is {' or '.join(names[int(index)] for index in absent)}"
+        )
+    return np.stack([support[classes == index].astype(np.float64).mean(axis=0) for index in range(len(names))])
 
 
 def class_scores(slides: Floats, prompts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -52,7 +52,7 @@ def embed_on_cluster_steps(
     """
     library, total = load_extra("distributed", "distributed"), len(entries)
     entries, order = for_workers(entries, order)
-    with Summary(entries, order.store) as summary, _client(library, address) as client:
+    with Summary(entries, order.store) as summary, connected(library, address) as client:
         work = _Work(library, client, entries, order)
         work.submit(summary.open)
         try:
@@ -130,7 +130,14 @@ class _Work:
         self._client.cancel(list(self._with))
 
 
-def _client(library: ModuleType, address: str) -> Any:
+def connected(library: ModuleType, address: str) -> Any:
+    """Return a client of a cluster that has a worker.
+
+    Raises
+    ------
+    SettingsError
+        When no scheduler answers there, or it has no worker.
+    """
     try:
         client = library.Client(address, timeout=CONNECT_S)
         client.wait_for_workers(1, timeout=CONNECT_S)

@@ -43,7 +43,7 @@ def save_prediction(
     """
     wanted: dict[str, Export] = {name: exports[name] for name in (*exports, *names)}
     chosen = [e for name, e in wanted.items() if name in names or (e.fits(prediction) and not e.asked_for)]
-    start = _unused(folder, prediction.provenance.slide_name, [REGIONS, *(export.suffix for export in chosen)])
+    start = unused(folder, prediction.provenance.slide_name, [REGIONS, *(export.suffix for export in chosen)])
     files = [start.with_name(f"{start.name}{export.suffix}") for export in chosen]
     for export, file in zip(chosen, files, strict=True):
         export.write(file, prediction, frame)
@@ -58,11 +58,11 @@ def save_regions(regions: Sequence[AnnotatedRegion], slide_name: str, frame: Sli
     OutputError
         When the folder cannot be written to.
     """
-    return _write_regions(_unused(folder, slide_name, [REGIONS]), regions, frame)
+    return _write_regions(unused(folder, slide_name, [REGIONS]), regions, frame)
 
 
-def _unused(folder: Path, slide_name: str, endings: Sequence[str]) -> Path:
-    """The first of ``slide``, ``slide.2``, … to which none of the endings makes a file that is there."""
+def unused(folder: Path, slide_name: str, endings: Sequence[str]) -> Path:
+    """Return the first of ``slide``, ``slide.2``, … to which none of the endings makes a file that is there."""
     stem = Path(slide_name).stem
     starts = chain([stem], (f"{stem}.{attempt}" for attempt in count(2)))
     return next(folder / start for start in starts if not any((folder / f"{start}{e}").exists() for e in endings))

@@ -1,0 +1,26 @@
+"""``pathlupi retrieve``."""
+
+import argparse
+
+from napari_pathlupi.commands._command import Command, add_settings, settings
+from napari_pathlupi.commands._downstream import add_embedding_options, task_of, tell
+from napari_pathlupi.workflows.downstream_config import RetrievalSettings
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_embedding_options(parser)
+    add_settings(parser, RetrievalSettings)
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.embeddings import read_embeddings
+    from napari_pathlupi.workflows.retrieval import clusters, retrieve
+
+    task, wanted = task_of(chosen, chosen.labels), settings(RetrievalSettings, chosen)
+    cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.patch_encoder))
+    tell(retrieve(cases, folds, wanted), cases, chosen.out)
+    if wanted.clusters:
+        tell(clusters(cases, wanted), cases, chosen.out)
+
+
+COMMAND = Command("test whether nearest slides are of the same class, and whether classes cluster", _arguments, _run)
