@@ -61,3 +61,11 @@ def test_fitting_needs_only_the_training_cases(encoder, values):
 
 def test_without_training_nothing_is_drawn(encoder, values):
     assert torch.equal(encoder(values), encoder(values))
+
+
+def test_bfloat16_agrees_with_float32_as_far_as_it_can(encoder, values):
+    values[0, 3] = torch.nan
+    exact = encoder(values)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = encoder(values)
+    assert torch.nn.functional.cosine_similarity(rough.float(), exact).min() > 0.99

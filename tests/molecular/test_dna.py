@@ -131,6 +131,35 @@ def test_other_names_than_barcodes_stay_as_they_are(tmp_path):
     assert read.cases == ("P-0000004-T01",)
 
 
+def test_samples_of_other_studies_become_patients_by_their_clinical_table(tmp_path):
+    rows = [("TP53", "Intron", "S1"), ("MYC", "Intron", "S2"), ("KRAS", "Intron", "S3")]
+    clinical = tmp_path / "data_clinical_sample.txt"
+    head = "#Patient\tSample\n#x\tx\n#STRING\tSTRING\n#1\t1\nPATIENT_ID\tSAMPLE_ID\n"
+    clinical.write_text(head + "P1\tS1\nP1\tS2\n")
+    maf = write_maf(tmp_path, *rows)
+    read = read_alterations(PANEL, AlterationFiles(maf, patients=str(clinical)))
+    assert altered(read, "P1") == {"TP53 non-coding", "MYC non-coding"}
+    assert read.cases == ("P1", "S3")
+    assert "1 samples are no patient's and stand for themselves: S3" in " ".join(read.notes)
+    clinical.write_text(head + "P1\tS1\nP2\tS1\n")
+    with pytest.raises(TableError, match="line 7: S1 is of P2 here and of P1 above"):
+        read_alterations(PANEL, AlterationFiles(maf, patients=str(clinical)))
+    clinical.write_text("A\tSAMPLE_ID\nP1\tS1\n")
+    with pytest.raises(TableError, match="needs the columns SAMPLE_ID and PATIENT_ID"):
+        read_alterations(PANEL, AlterationFiles(maf, patients=str(clinical)))
+
+
+def test_the_order_of_rows_and_samples_changes_nothing(tmp_path):
+    rows = [(gene, kind, sample) for gene in PANEL for kind, sample in (("Intron", A), ("Nonsense_Mutation", B))]
+    levels = {gene: {A: str(i - 1), B: "2"} for i, gene in enumerate(PANEL)}
+    tables = []
+    for step in (1, -1):
+        samples = [A, B][::step]
+        cna = write_cna(tmp_path, samples, *[(gene, *(levels[gene][s] for s in samples)) for gene in PANEL[::step]])
+        tables.append(read_alterations(PANEL, AlterationFiles(write_maf(tmp_path, *rows[::step]), cna)).of([A, B]))
+    assert tables[0].equals(tables[1])
+
+
 def test_of_several_rows_of_a_gene_the_level_furthest_from_0_counts(tmp_path):
     samples = [A, B]
     cna = write_cna(tmp_path, samples, ("MYC", "1", "NA"), ("MYC", "2", "-1"), ("MYC|x", "0", "0"))

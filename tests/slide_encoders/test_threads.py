@@ -99,3 +99,12 @@ def test_the_answer_of_a_part_is_that_of_a_slide_of_only_these_tiles():
             stream.add(part)
             alone = features[:, : 5 * seen]
             torch.testing.assert_close(stream.encoded().embedding, network(alone, real(alone)).embedding)
+
+
+def test_bfloat16_agrees_with_float32_as_far_as_it_can():
+    network, features = encoder(2, width=64), bag(300)
+    exact = network(features, real(features))
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network(features, real(features))
+    assert torch.nn.functional.cosine_similarity(rough.embedding.float(), exact.embedding).item() > 0.99
+    torch.testing.assert_close(rough.attention.sum(dim=1).float(), torch.ones(1), rtol=1e-3, atol=0)

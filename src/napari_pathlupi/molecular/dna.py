@@ -1,6 +1,6 @@
 """Mutations and copy number of cases over a panel of genes, as one multi-hot table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.molecular import copy_number, mutations
 from napari_pathlupi.molecular.axes import of_patients, some
-from napari_pathlupi.molecular.panels import read_samples
+from napari_pathlupi.molecular.panels import read_owners, read_samples
 from napari_pathlupi.molecular.rows import SampleTable
 
 KINDS = (*copy_number.KINDS, *mutations.KINDS)
@@ -30,11 +30,15 @@ class AlterationFiles:
     sequenced
         List of the samples that were sequenced (cBioPortal's case_lists/cases_sequenced.txt), so that those without any
         mutation are known to have none; "" for none, then they are unknown.
+    patients
+        Table of the samples of each patient (cBioPortal's data_clinical_sample.txt: SAMPLE_ID, PATIENT_ID), where the
+        names of samples are no barcodes of TCGA; "" for none, then each sample is a case.
     """
 
     mutations: str = ""
     copy_number: str = ""
     sequenced: str = ""
+    patients: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +80,7 @@ def read_alterations(panel: Sequence[str], files: AlterationFiles) -> Alteration
 
     TCGA barcodes become patients as in `napari_pathlupi.molecular.tables`: of several samples of one the primary tumour
     (01) is taken, else the tumour of the lowest code, never normal tissue; what is altered in any of several such
-    samples is altered (our choice).
+    samples, or of all samples where a table says whose they are, is altered (our choice).
 
     Raises
     ------
@@ -90,8 +94,9 @@ def read_alterations(panel: Sequence[str], files: AlterationFiles) -> Alteration
     notes: list[str] = []
     copies = copy_number.read_copy_number(files.copy_number, panel) if files.copy_number else None
     mutated = _sequenced(mutations.read_mutations(files.mutations, panel), files, notes) if files.mutations else None
+    owners = read_owners(files.patients) if files.patients else {}
     tables = [
-        _by_case(table, len(panel), kinds, notes)
+        _by_case(table, len(panel) * len(kinds), owners, notes)
         for table, kinds in ((copies, copy_number.KINDS), (mutated, mutations.KINDS))
     ]
     cases = list(dict.fromkeys(case for table in tables for case in table.index))
@@ -121,15 +126,16 @@ def _sequenced(table: SampleTable, files: AlterationFiles, notes: list[str]) -> 
     return SampleTable((*table.samples, *clean), values, table.notes)
 
 
-def _by_case(table: SampleTable | None, genes: int, kinds: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Cases × (genes × kinds)."""
+def _by_case(table: SampleTable | None, columns: int, owners: Mapping[str, str], notes: list[str]) -> pd.DataFrame:
     if table is None:
-        return pd.DataFrame(np.empty((0, genes * len(kinds))))
+        return pd.DataFrame(np.empty((0, columns)))
     notes.extend(table.notes)
-    cases, values = of_patients(list(table.samples), table.values.reshape(len(table.samples), -1), notes)
+    if owners and (nobodys := [sample for sample in table.samples if sample not in owners]):
+        notes.append(f"{len(nobodys)} samples are no patient's and stand for themselves: {some(nobodys)}.")
+    samples = [owners.get(sample, sample) for sample in table.samples]
+    cases, values = of_patients(samples, table.values.reshape(-1, columns), notes)
     frame = pd.DataFrame(values, index=cases)
-    twice = list(frame.index[frame.index.duplicated()].unique())
-    if twice:
+    if twice := list(frame.index[frame.index.duplicated()].unique()):
         notes.append(
             f"{len(twice)} cases have several samples, what is altered in any of them was taken: {some(twice)}."
         )

@@ -1,9 +1,9 @@
-"""Which genes a panel holds, and which samples were sequenced."""
+"""Which genes a panel holds, which samples were sequenced, and whose they are."""
 
 import re
 from pathlib import Path
 
-from napari_pathlupi.core.tables import bytes_of
+from napari_pathlupi.core.tables import bytes_of, read_cells
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.molecular.gene_sets import read_gmt
 
@@ -52,3 +52,25 @@ def read_samples(path: str | Path) -> tuple[str, ...]:
     if not samples:
         raise TableError(f"{path.name} names no sample: give one per line, or cBioPortal's cases_sequenced.txt.")
     return samples
+
+
+def read_owners(path: str | Path) -> dict[str, str]:
+    """Return the patient of each sample: cBioPortal's data_clinical_sample.txt, or any table with both columns.
+
+    Raises
+    ------
+    TableError
+        When it cannot be read, lacks a column, or gives a sample to two patients; it names the line.
+    """
+    cells = read_cells(path)
+    found = [
+        cells.find("", (f"{what}_id", what, f"{what}_identifier"), f"the {what}") for what in ("sample", "patient")
+    ]
+    if not all(found):
+        there = ", ".join(map(str, cells.frame.columns))
+        raise TableError(f"{cells.name} needs the columns SAMPLE_ID and PATIENT_ID: it has {there}.")
+    owners: dict[str, str] = {}
+    for line, sample, patient in zip(cells.frame.index, *map(cells.values, found), strict=True):
+        if sample and patient and owners.setdefault(sample, patient) != patient:
+            raise TableError(f"{cells.name}, line {line}: {sample} is of {patient} here and of {owners[sample]} above.")
+    return owners

@@ -41,3 +41,16 @@ def test_a_gene_that_never_varied_counts_nothing(fitted):
 def test_no_measured_gene_at_all_is_one_sentence():
     with pytest.raises(SettingsError, match="no gene"):
         RNAMLP("AB").fit(torch.full((3, 2), torch.nan))
+
+
+def test_real_transcriptomes_become_vectors_that_tell_patients_apart(shared_data):
+    from napari_pathlupi.molecular.tables import read_expression
+
+    expression = read_expression(shared_data / "rna/tcga_coadread_rna_log2tpm.csv.gz")
+    values = torch.tensor(expression.table.to_numpy(), dtype=torch.float32)
+    torch.manual_seed(0)
+    encoder = RNAMLP(expression.genes, width=16, hidden=64).eval()
+    encoder.fit(values[:200])
+    vectors = encoder(values)
+    assert vectors.isfinite().all()
+    assert torch.pdist(vectors).min() > 1e-3
