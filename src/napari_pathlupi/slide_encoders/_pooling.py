@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
-from napari_pathlupi.slide_encoders._stream import RunningPool, Stream
+from napari_pathlupi.slide_encoders._stream import Rows, RunningPool, Stream
 
 
 class GatedAttention(nn.Module):
@@ -117,23 +117,24 @@ class _PooledParts(Stream):
 
     def __init__(self, encoder: GatedPooling, weight: Tensor) -> None:
         self._encoder, self._pool = encoder, RunningPool()
-        self._scores: list[Tensor] = []
-        self._spoken: list[Tensor] = []
+        self._scores, self._spoken = Rows(), Rows()
         self._by_head = weight.view(len(weight), encoder.gate.score.out_features, -1)
 
     def add(self, features: Float[Tensor, "tiles dim"]) -> None:
         tiles = self._encoder.project(features)
         scores = self._encoder.gate(tiles[None])[0]  # h n
         self._pool.add(scores, tiles)
-        self._scores.append(scores)
-        self._spoken.append(torch.einsum("np,chp->nch", tiles, self._by_head))
+        self._scores.add(scores.mT)
+        self._spoken.add(torch.einsum("np,chp->nch", tiles, self._by_head))
 
     def encoded(self) -> Encoded:
         return Encoded(self._pool.mean.reshape(1, -1).to(self._by_head), None)
 
     def attention(self) -> Float[Tensor, " tiles"]:
-        return torch.cat([self._pool.shares(scores).mean(dim=0) for scores in self._scores])
+        return self._shares().mean(dim=0)
 
     def evidence(self) -> Float[Tensor, "tiles classes"]:
-        parts = zip(self._scores, self._spoken, strict=True)
-        return torch.cat([torch.einsum("hn,nch->nc", self._pool.shares(scores), spoken) for scores, spoken in parts])
+        return torch.einsum("hn,nch->nc", self._shares(), self._spoken.all)
+
+    def _shares(self) -> Float[Tensor, "heads tiles"]:
+        return self._pool.shares(self._scores.all.mT)

@@ -48,6 +48,29 @@ class Stream(ABC):
         return None
 
 
+class Rows:
+    """Numbers of each tile, in one block that doubles: small blocks between large ones would tear up the memory."""
+
+    def __init__(self) -> None:
+        self._block, self._count = torch.zeros(0), 0
+
+    def add(self, part: Tensor) -> None:
+        """Append the (tiles, …) numbers of some tiles."""
+        count = self._count + len(part)
+        if count > len(self._block):
+            grown = part.new_empty(2 * count, *part.shape[1:])
+            if self._count:
+                grown[: self._count] = self.all
+            self._block = grown
+        self._block[self._count : count] = part
+        self._count = count
+
+    @property
+    def all(self) -> Tensor:
+        """The (tiles, …) numbers of all tiles so far."""
+        return self._block[: self._count]
+
+
 class RunningPool:
     """Means weighted by a softmax over tiles that come in parts, as exact as over all at once.
 

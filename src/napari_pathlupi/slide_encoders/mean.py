@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
-from napari_pathlupi.slide_encoders._stream import Stream
+from napari_pathlupi.slide_encoders._stream import Rows, Stream
 
 
 class Mean(SlideEncoder):
@@ -43,18 +43,18 @@ class _MeanParts(Stream):
     def __init__(self, weight: Tensor) -> None:
         self._weight, self._count = weight, 0
         self._total = weight.new_zeros(weight.shape[1], dtype=torch.float64)
-        self._spoken: list[Tensor] = []
+        self._spoken = Rows()
 
     def add(self, features: Float[Tensor, "tiles dim"]) -> None:
         self._total += features.sum(dim=0, dtype=torch.float64)
         self._count += len(features)
-        self._spoken.append(features @ self._weight.T)
+        self._spoken.add(features @ self._weight.T)
 
     def encoded(self) -> Encoded:
         return Encoded((self._total / self._count).to(self._weight)[None], None)
 
     def evidence(self) -> Float[Tensor, "tiles classes"]:
-        return torch.cat(self._spoken) / self._count
+        return self._spoken.all / self._count
 
 
 ENCODER = Mean

@@ -45,7 +45,7 @@ class StreamConfig:
         File, ``.npy``, for the maps of *all* gene sets, (sets, N) float32, written as they come; "" for none.
     """
 
-    batch: int = 8192
+    batch: int = 4096
     seconds: float = 2.0
     maps: Sequence[str] = ()
     maps_to: str = ""
