@@ -96,6 +96,11 @@ def test_the_loss_falls_as_the_outputs_move_to_the_truth(task, wanted, outputs):
     assert losses == sorted(losses, reverse=True)
 
 
+def test_the_loss_of_rounded_outputs_is_that_of_the_same_numbers_in_full(task, wanted, outputs):
+    half, known = outputs.bfloat16(), torch.from_numpy(wanted).float()
+    assert task.loss(half, known) == task.loss(half.float(), known)
+
+
 @pytest.mark.parametrize("size", [0.0, 50.0, 1e4, -1e4])
 def test_extreme_outputs_give_a_finite_loss_and_answer(task, wanted, outputs, size):
     signs = torch.where(torch.arange(task.outputs) % 2 == 0, 1.0, -1.0)

@@ -98,3 +98,12 @@ def test_it_travels_in_a_card_as_json():
     assert Calibration.of(told.as_dict()) == told
     with pytest.raises(ValueError, match="a temperature above 0"):
         Calibration(3, temperature=0.0)
+    with pytest.raises(ValueError, match="ascending risks"):
+        Calibration(3, risks=(1.0, 0.0))
+
+
+def test_the_calibration_of_another_model_is_refused():
+    with pytest.raises(MismatchError, match="2 classes are calibrated, the model has 3"):
+        ABC.answer(torch.zeros(3), Calibration(9, thresholds=(0.5, 0.5)))
+    with pytest.raises(MismatchError, match="2 intervals"):
+        Regression(["A"], "", [0], [1], [0], [1]).answer(torch.zeros(1), Calibration(9, thresholds=(0.5, 0.5)))

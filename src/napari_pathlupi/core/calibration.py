@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_pathlupi.errors import MismatchError
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -45,6 +47,10 @@ class Calibration:
                 f"{self.level:g} from {self.cases} cases"
             )
 
+        numbers = [*self.thresholds, *self.risks]
+        if not np.isfinite(numbers).all() or np.any(np.diff(self.risks) < 0):
+            raise ValueError(f"finite thresholds and ascending risks are needed, got {numbers[:5]}")
+
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values; ``Calibration.of`` reads them."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
@@ -68,6 +74,8 @@ class Calibration:
         if not self.thresholds:
             return ()
         limits = self.thresholds if self.classwise else self.thresholds * len(probabilities)
+        if len(limits) != len(probabilities):
+            raise MismatchError(f"{len(limits)} classes are calibrated, the model has {len(probabilities)}.")
         order = sorted(range(len(probabilities)), key=lambda i: -probabilities[i])
         return tuple(i for rank, i in enumerate(order) if not rank or 1 - probabilities[i] <= limits[i])
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from napari_pathlupi.core.answers import ClassProbabilities
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import MismatchError
-from napari_pathlupi.tasks._task import Task, colours_of
+from napari_pathlupi.tasks._task import Task, colours_of, exact
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -86,12 +86,12 @@ class Classification(Task):
         """Return the weighted mean cross entropy over the labelled slides; ``wanted`` holds the index of the class."""
         known = wanted[:, 0].isfinite()
         labels = wanted[known].long()
-        surprise = -outputs[known].log_softmax(dim=-1).gather(1, labels)
+        surprise = -exact(outputs, wanted)[known].log_softmax(dim=-1).gather(1, labels)
         if not self.weights:
             return surprise.sum() / known.sum().clamp(min=1)
         if isinstance(self.weights, str):
             raise ValueError("fit the task on its training cases first: its weights are not known")
-        weights = outputs.new_tensor(self.weights)[labels]
+        weights = surprise.new_tensor(self.weights)[labels]
         return (surprise * weights).sum() / weights.sum().clamp(min=min(self.weights))
 
     def answer(

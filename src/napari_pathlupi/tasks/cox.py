@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.outlook import Risk
-from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.tasks._task import Task, exact
 from napari_pathlupi.tasks._times import check_times
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Cox(Task):
     ) -> "Float[Tensor, '']":
         """Return minus the log partial likelihood per event, ties as Breslow has them (Biometrics 1974)."""
         known = wanted.isfinite().all(dim=1)
-        risk, (times, events) = outputs[known, 0], wanted[known].T
+        risk, (times, events) = exact(outputs, wanted)[known, 0], wanted[known].T
         watched = times[None] >= times[:, None]  # row: an event; column: who is in its risk set
         others = risk[None].expand(watched.shape).masked_fill(~watched, -float("inf")).logsumexp(dim=1)
         loss: Tensor = ((others - risk) * events).sum() / events.sum().clamp(min=1)

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from napari_pathlupi.core.answers import LabelProbabilities
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import MismatchError
-from napari_pathlupi.tasks._task import Task, colours_of
+from napari_pathlupi.tasks._task import Task, colours_of, exact
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -86,7 +86,7 @@ class Multilabel(Task):
         """Return the mean binary cross entropy over what is known."""
         if isinstance(self.weights, str):
             raise ValueError("fit the task on its training cases first: its weights are not known")
-        known = wanted.isfinite()
+        outputs, known = exact(outputs, wanted), wanted.isfinite()
         truth = wanted.nan_to_num()
         weights = outputs.new_tensor(self.weights or [1.0] * len(self.labels))
         surprise = -(weights * truth * logsigmoid(outputs) + (1 - truth) * logsigmoid(-outputs))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.outlook import Values
 from napari_pathlupi.errors import MismatchError
-from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.tasks._task import Task, exact
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -83,7 +83,7 @@ class Regression(Task):
         """Return the mean squared error over what is known, in squared standard deviations."""
         if not self.means:
             raise ValueError("fit the task on its training cases first: mean and spread are not known")
-        known = wanted.isfinite()
+        outputs, known = exact(outputs, wanted), wanted.isfinite()
         truth = (wanted - outputs.new_tensor(self.means)) / outputs.new_tensor(self.spreads)
         return (outputs - truth.nan_to_num()).square().where(known, 0.0).sum() / known.sum().clamp(min=1)
 
@@ -94,6 +94,8 @@ class Regression(Task):
         folds: "Float[Tensor, 'folds outputs'] | None" = None,
     ) -> Values:
         """Return the values, with their conformal intervals."""
+        if calibration and len(calibration.thresholds) not in (0, len(self.names)):
+            raise MismatchError(f"{len(calibration.thresholds)} intervals are calibrated for {len(self.names)} values.")
         means, spreads = outputs.new_tensor(self.means).double(), outputs.new_tensor(self.spreads).double()
         alone = () if folds is None else (means + spreads * folds.double()).tolist()
         return Values(

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.outlook import SurvivalCurve, told
 from napari_pathlupi.errors import MismatchError
-from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.tasks._task import Task, exact
 from napari_pathlupi.tasks._times import EVENT, TIME, check_times, known_times
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Survival(Task):
         """
         self._must_be_fitted()
         known = wanted.isfinite().all(dim=1)
-        logits, (times, events) = outputs[known], wanted[known].T
-        y = torch.bucketize(times.contiguous(), outputs.new_tensor(self.times[:-1]), right=True)[:, None]
+        logits, (times, events) = exact(outputs, wanted)[known], wanted[known].T
+        y = torch.bucketize(times.contiguous(), wanted.new_tensor(self.times[:-1]), right=True)[:, None]
         stays = logsigmoid(-logits).cumsum(dim=1)  # log S at the end of each bin
         here = stays.gather(1, y)[:, 0]
         hazard = logits.gather(1, y)[:, 0]
