@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_pathlupi.core.cohort import Cohort, Endpoint, case_of
+from napari_pathlupi.core.cohort import TIME_UNITS, Cohort, Endpoint, case_of
 from napari_pathlupi.core.tables import Cells, read_cells
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Predicted, Survived, Valued
@@ -47,6 +47,11 @@ class Truth:
     def __post_init__(self) -> None:
         if self.event and self.censorship:
             raise TableError("name the column of the outcome once: --event where 1 is the event, else --censorship.")
+
+    @property
+    def stated_unit(self) -> str:
+        """The unit, or that which the name of the column of times says; "" for none."""
+        return self.unit or next((word for word in TIME_UNITS if word.rstrip("s") in self.time.lower()), "")
 
 
 def read_predictions(
@@ -113,7 +118,8 @@ def _endpoint(cells: Cells, cohort: str | Path, truth: Truth) -> Endpoint:
         return Endpoint.regression(*values, unit=truth.unit)
     if RISK in cells.frame.columns:
         outcome = truth.censorship or truth.event or "event"
-        return Endpoint("survival", (truth.time, outcome), one_is_censored=bool(truth.censorship), unit=truth.unit)
+        unit = truth.stated_unit or "the unit of the table"
+        return Endpoint("survival", (truth.time, outcome), one_is_censored=bool(truth.censorship), unit=unit)
     raise TableError(
         f"{cells.name} has no predictions: columns prob_<class>, value_<name> or risk are needed, it has "
         f"{', '.join(cells.frame.columns[:8])}."
