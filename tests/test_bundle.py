@@ -114,8 +114,9 @@ def edit_card(bundle: Bundle, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "format 2, this version reads up to 1"),
+        ({"format": 3}, "format 3, this version reads up to 2"),
         ({"format": "1"}, "'format'"),
+        ({"members": 0}, "'members'"),
         ({"surprise": 1}, "'surprise'"),
         ({"reference_limit": -1}, "'reference_limit'"),
         ({"patch_encoder": {"name": "x"}}, r"'patch_encoder\.version'"),

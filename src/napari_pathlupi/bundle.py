@@ -4,7 +4,7 @@
 
     my-model/
         card.json            what it is, what it was trained on, how it is built, the digests of the other two
-        weights.safetensors  every tensor, by name
+        weights.safetensors  every tensor, by name; of an ensemble "0/name", "1/name" … for each fold
         golden.safetensors   the feature vectors of a small slide, and what the model must say of it
 """
 
@@ -27,7 +27,7 @@ from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import BundleError, OutputError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 CARD, WEIGHTS, GOLDEN = "card.json", "weights.safetensors", "golden.safetensors"
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -103,6 +103,10 @@ class About(_Part):
         Date, ISO 8601.
     metrics
         Figures with their protocol.
+    intended_use
+        What it may be used for, in a sentence.
+    gene_sets
+        Where the gene sets of its molecular objective come from.
     research_use_only
         Shown beside every answer.
     """
@@ -117,6 +121,8 @@ class About(_Part):
     source: str
     created: str
     metrics: dict[str, JsonValue] = {}
+    intended_use: str = ""
+    gene_sets: str = ""
     research_use_only: str = RESEARCH_USE_ONLY
 
 
@@ -128,13 +134,19 @@ class Card(About, Recipe):
     format
         Version of this format.
     reference_limit
-        Distance from the training cases above which a slide is not supported.
+        Distance from the training cases above which a slide is not supported; of an ensemble the mean of its folds'.
+    members
+        How many models it is made of, a fold or seed each; their outputs are averaged. Since format 2.
+    calibration
+        `napari_pathlupi.core.calibration.Calibration` as JSON values; None without. Since format 2.
     digests
         SHA-256 of the other files, by name; filled in when the bundle is saved.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     reference_limit: Annotated[float, Field(ge=0)]
+    members: Annotated[int, Field(ge=1)] = 1
+    calibration: dict[str, JsonValue] | None = None
     digests: dict[str, str] = {}
 
 

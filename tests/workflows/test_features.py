@@ -14,8 +14,8 @@ from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows.embed import embed
+from napari_pathlupi.workflows.ensemble import save_model
 from napari_pathlupi.workflows.features import NO_SLIDE, features_of, frame_of, predict_bag, save_bag, save_store
-from napari_pathlupi.workflows.model import save_model
 from napari_pathlupi.workflows.predict import predict
 from napari_pathlupi.workflows.save import save_prediction
 from napari_pathlupi.workflows.tile import tile

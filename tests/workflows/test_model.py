@@ -9,7 +9,8 @@ from napari_pathlupi.catalogue import slide_encoders
 from napari_pathlupi.core.results import NO_ATTENTION
 from napari_pathlupi.errors import BundleError, InferenceError, MismatchError
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
-from napari_pathlupi.workflows.model import EXACT, GRADIENT, SlideModel, save_model
+from napari_pathlupi.workflows.ensemble import Ensemble, save_model
+from napari_pathlupi.workflows.model import EXACT, GRADIENT, SlideModel
 from quick_model import ABOUT
 
 DIM, TILES = 12, 9
@@ -146,7 +147,7 @@ def test_a_failing_network_raises_no_runtime_error(features):
 def test_a_saved_model_says_the_same_after_loading(tmp_path, features):
     model = a_model()
     bundle = save_model(tmp_path / "small", model, ABOUT, features)
-    again = SlideModel.from_bundle(bundle)
+    again = Ensemble.from_bundle(bundle)
     for bag in (features, features[:1], 2 * features):
         before, after = model.infer(bag), again.infer(bag)
         np.testing.assert_allclose(after.outputs, before.outputs, atol=1e-6)
@@ -159,7 +160,7 @@ def test_a_model_without_attention_is_held_to_its_outputs_alone(tmp_path, featur
     bundle = save_model(tmp_path / "small", a_model("mean"), ABOUT, features)
     assert set(bundle.golden) == {"features", "outputs"}
     np.testing.assert_allclose(
-        SlideModel.from_bundle(bundle).infer(features).outputs, bundle.golden["outputs"], atol=1e-6
+        Ensemble.from_bundle(bundle).infer(features).outputs, bundle.golden["outputs"], atol=1e-6
     )
 
 
@@ -168,7 +169,7 @@ def test_a_model_that_does_not_reproduce_its_golden_example_is_not_used(tmp_path
     moved = dict(bundle.golden) | {"outputs": bundle.golden["outputs"] + np.float32(0.31)}
     altered = save_bundle(tmp_path / "altered", bundle.card, bundle.tensors, moved)
     with pytest.raises(BundleError, match=r"its own golden example \(difference 0.31\): it is not used"):
-        SlideModel.from_bundle(altered)
+        Ensemble.from_bundle(altered)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_an_incomplete_golden_example_is_named(tmp_path, features, golden):
     bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
     altered = save_bundle(tmp_path / "altered", bundle.card, bundle.tensors, golden)
     with pytest.raises(BundleError, match=r"golden example .* lacks"):
-        SlideModel.from_bundle(altered)
+        Ensemble.from_bundle(altered)
 
 
 def test_a_golden_example_of_other_shapes_is_refused(tmp_path, features):
@@ -188,7 +189,7 @@ def test_a_golden_example_of_other_shapes_is_refused(tmp_path, features):
     for change in ({"outputs": np.zeros(1, np.float32)}, {"features": np.zeros((2, 3), np.float32)}):
         altered = save_bundle(tmp_path / "altered", bundle.card, bundle.tensors, dict(bundle.golden) | change, True)
         with pytest.raises(BundleError, match="golden example"):
-            SlideModel.from_bundle(altered)
+            Ensemble.from_bundle(altered)
 
 
 def test_weights_that_do_not_fit_the_card_are_refused(tmp_path, features):
@@ -196,7 +197,7 @@ def test_weights_that_do_not_fit_the_card_are_refused(tmp_path, features):
     fewer = {name: values for name, values in bundle.tensors.items() if name != "head.bias"}
     altered = save_bundle(tmp_path / "altered", bundle.card, fewer, bundle.golden)
     with pytest.raises(BundleError, match="do not fit its card"):
-        SlideModel.from_bundle(altered)
+        Ensemble.from_bundle(altered)
 
 
 @pytest.mark.parametrize("part", [{"name": "nonesuch"}, {"name": "mean", "settings": {"heads": 3}}])
@@ -205,7 +206,7 @@ def test_a_card_of_a_newer_version_is_refused(tmp_path, features, part):
     card = bundle.card.model_copy(update={"slide_encoder": CataloguePart(**part)})
     altered = save_bundle(tmp_path / "altered", card, bundle.tensors, bundle.golden)
     with pytest.raises(BundleError, match="cannot be built"):
-        SlideModel.from_bundle(altered)
+        Ensemble.from_bundle(altered)
 
 
 @pytest.mark.gpu
@@ -213,6 +214,6 @@ def test_a_gpu_gives_the_same_output(tmp_path, features):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     bundle = save_model(tmp_path / "small", a_model(), ABOUT, features)
-    on_cpu, on_gpu = (SlideModel.from_bundle(bundle, device).infer(features) for device in ("cpu", "cuda"))
+    on_cpu, on_gpu = (Ensemble.from_bundle(bundle, device).infer(features) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(on_gpu.outputs, on_cpu.outputs, atol=1e-4)
     np.testing.assert_allclose(on_gpu.attention, on_cpu.attention, atol=1e-5)

@@ -22,9 +22,9 @@ def test_answer_and_map_come_from_one_pass(tissue_slide: Slide, small_bundle: Bu
     assert not prediction.partial
     assert prediction.attention.sum() == pytest.approx(1, abs=1e-5)
     probabilities = np.array(prediction.answer.probabilities)
-    from napari_pathlupi.workflows.model import SlideModel
+    from napari_pathlupi.workflows.ensemble import Ensemble
 
-    bias = SlideModel.from_bundle(small_bundle).head.bias.detach().numpy()
+    bias = Ensemble.from_bundle(small_bundle).models[0].head.bias.detach().numpy()
     logits = prediction.evidence.values.sum(0) + bias
     assert np.allclose(np.exp(logits) / np.exp(logits).sum(), probabilities, atol=1e-4)
 

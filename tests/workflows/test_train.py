@@ -14,7 +14,15 @@ from napari_pathlupi.core.progress import CancelFlag, run
 from napari_pathlupi.errors import Cancelled, InferenceError, MismatchError, OutputError, SettingsError
 from napari_pathlupi.workflows.bags import Bags, Shelf
 from napari_pathlupi.workflows.model import SlideModel
-from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, Watch, train, train_steps, watched_steps
+from napari_pathlupi.workflows.train import (
+    HeldOut,
+    TrainConfig,
+    TrainingCases,
+    Watch,
+    train,
+    train_steps,
+    watched_steps,
+)
 from napari_pathlupi.workflows.validation import outputs_of
 
 DIM, TILES, SETS = 8, 30, 12
@@ -202,7 +210,7 @@ def stopped_at(step: int, cases: TrainingCases, config: TrainConfig, state: Path
 def test_a_killed_training_goes_on_to_the_same_weights(step, tmp_path):
     cases = planted(20, seed=1)
     config = replace(BRIEF, tiles=9, save_every=2)
-    unbroken = run(watched_steps(cases, config, Watch(validation=cases)))
+    unbroken = run(watched_steps(cases, config, Watch(HeldOut(cases.bags, cases.wanted))))
     stopped_at(step, cases, config, tmp_path / "state.pt")
     told = list(watched_steps(cases, config, Watch(state=tmp_path / "state.pt")))
     assert told[0].done == step - step % 2 + 1
@@ -249,7 +257,7 @@ def test_slides_that_are_averaged_count_as_one_case_each():
 
 def test_the_score_is_looked_at_at_equal_distances_and_patience_ends_what_does_not_improve():
     cases, told = planted(40, seed=1), []
-    silent = replace(cases, wanted=1 - cases.wanted)  # whatever is learned is wrong there
+    silent = HeldOut(cases.bags, 1 - cases.wanted)  # whatever is learned is wrong there
     config = replace(SHORT, checks=20)
     trained = run(watched_steps(cases, config, Watch(silent, tell=told.append)))
     assert [check.step for check in trained.checks] == list(range(12, 241, 12))

@@ -23,7 +23,8 @@ from napari_pathlupi.simulation.rendering import render
 from napari_pathlupi.simulation.slide_writer import SlideLayout, write_slide_steps
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.workflows.embed import embed_steps
-from napari_pathlupi.workflows.model import SlideModel, save_model
+from napari_pathlupi.workflows.ensemble import save_model
+from napari_pathlupi.workflows.model import SlideModel
 from napari_pathlupi.workflows.tile import tile
 from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train_steps
 

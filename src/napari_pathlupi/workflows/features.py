@@ -80,12 +80,12 @@ def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Predic
     InferenceError
         When the network fails.
     """
-    from napari_pathlupi.workflows.model import SlideModel
+    from napari_pathlupi.workflows.ensemble import Ensemble
 
     if isinstance(bundle, TileClassifier):
         raise MismatchError(f"{bundle.card.title} judges tiles from their pixels: give it the slide, not features.")
     bundle.card.patch_encoder.identity.must_fit(bag.encoder, f"the model {bundle.card.title!r}")
-    model = SlideModel.from_bundle(bundle)
+    model = Ensemble.from_bundle(bundle)
     output = model.infer(bag.features)
     made_by = bag.source or "an earlier run"
     fingerprint = bag.fingerprint or hashlib.sha256(bag.features.tobytes()).hexdigest()[:32]

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,18 +11,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from napari_pathlupi.bundle import About, Bundle, Card, CataloguePart, ObjectivePart, Recipe, save_bundle
+from napari_pathlupi.bundle import CataloguePart, ObjectivePart, Recipe
 from napari_pathlupi.catalogue import objectives, slide_encoders, tasks
 from napari_pathlupi.core.results import NO_ATTENTION, TILE_PROBABILITY, Answer, ReferenceCheck
-from napari_pathlupi.errors import BundleError, InferenceError, MismatchError, NotFoundError
+from napari_pathlupi.errors import InferenceError, MismatchError
 from napari_pathlupi.molecular.objectives._objective import Objective
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.reference import Reference
 
 EXACT, GRADIENT = "exact share of the logit", "gradient × input"
-GOLDEN_TOLERANCE = 1e-3
-"""Our choice: far above what devices differ by, far below what changes an answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,55 +103,6 @@ class SlideModel(nn.Module):
     def _built(self, entry: Any, part: CataloguePart, *shape: int) -> Any:
         given = {"outputs": self.task.outputs} if entry.by_output else {}
         return entry(*shape, **given | part.settings)
-
-    @classmethod
-    def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
-        """Return the model of a bundle, on a device, after it reproduced its golden example there.
-
-        Raises
-        ------
-        BundleError
-            When card and weights do not fit, or the example comes out otherwise.
-        InferenceError
-            When the device fails.
-        """
-        name = bundle.card.name
-        try:
-            model = cls(bundle.card)
-        except (NotFoundError, MismatchError, TypeError, ValueError, RuntimeError, MemoryError) as error:
-            raise BundleError(f"the model {name} cannot be built: {error} Install a newer napari-pathlupi.") from error
-        try:
-            model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in bundle.tensors.items()})
-        except RuntimeError as error:
-            raise BundleError(f"the weights of the model {name} do not fit its card: {error}") from error
-        model.reference_limit = bundle.card.reference_limit
-        with device_failures(device):
-            model.to(device)
-        model.eval()
-        model._must_reproduce(bundle)
-        return model
-
-    def _must_reproduce(self, bundle: Bundle) -> None:
-        golden = bundle.golden
-        looks = {"attention"} if self.slide_encoder.gives_attention else set()
-        missing = ({"features", "outputs"} | looks) - set(golden)
-        if missing:
-            raise BundleError(f"the golden example of the model {bundle.card.name} lacks {', '.join(sorted(missing))}.")
-        try:
-            output = self.infer(golden["features"])
-        except MismatchError as error:
-            raise BundleError(f"the golden example of the model {bundle.card.name} is not for it: {error}") from error
-        # attention in units of an even spread, so that it is of the size of the outputs
-        pairs = [(output.outputs, golden["outputs"], 1)]
-        if output.attention is not None:
-            pairs.append((output.attention, golden["attention"], len(golden["features"])))
-        same_shape = all(said.shape == wanted.shape for said, wanted, _ in pairs)
-        difference = max(float(np.abs(a - b).max()) * scale for a, b, scale in pairs) if same_shape else np.inf
-        if not difference <= GOLDEN_TOLERANCE:
-            raise BundleError(
-                f"the model {bundle.card.name} does not reproduce its own golden example "
-                f"(difference {difference:.2g}): it is not used."
-            )
 
     @property
     def device(self) -> torch.device:
@@ -250,37 +198,6 @@ class SlideModel(nn.Module):
             outputs = self(tiles[None], real)[0][0]
             slopes = [torch.autograd.grad(output, tiles, retain_graph=True)[0] for output in outputs]
         return torch.stack([(slope * tiles).sum(dim=1) for slope in slopes], dim=1).detach()
-
-
-def save_model(
-    folder: str | Path, model: SlideModel, about: About, golden_features: npt.NDArray[np.float32], replace: bool = False
-) -> Bundle:
-    """Write a trained model as a bundle, with what it says of one small bag as the golden example.
-
-    Parameters
-    ----------
-    folder, replace
-        As of `napari_pathlupi.bundle.save_bundle`.
-    model
-        Trained, on any device.
-    about
-        What people must know of it.
-    golden_features
-        (N, dim) features of a few tiles, best of a case that was held back.
-
-    Raises
-    ------
-    OutputError
-        When the folder is taken or cannot be written.
-    """
-    recipe = {part: getattr(model.recipe, part) for part in Recipe.model_fields}
-    card = Card(**dict(about), **recipe, reference_limit=model.reference_limit)
-    output = model.infer(golden_features)
-    golden = {"features": golden_features, "outputs": output.outputs}
-    if output.attention is not None:
-        golden["attention"] = output.attention
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
-    return save_bundle(folder, card, weights, golden, replace)
 
 
 @contextmanager

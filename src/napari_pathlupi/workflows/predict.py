@@ -27,7 +27,7 @@ from napari_pathlupi.workflows.pipeline import Pipeline, SlideTiles
 from napari_pathlupi.workflows.tile import TiledConfig, find_tissue_on, tile
 
 if TYPE_CHECKING:
-    from napari_pathlupi.workflows.model import SlideModel
+    from napari_pathlupi.workflows.ensemble import Ensemble
 
 SECONDS_BETWEEN_PROVISIONAL = 1.0
 """A provisional answer is made at most this often: it costs a pass over all tiles read so far (our choice)."""
@@ -132,9 +132,9 @@ def planned_steps(
     PathlupiError
         When the slide, the model or the device will not do; never a RuntimeError.
     """
-    from napari_pathlupi.workflows.model import SlideModel
+    from napari_pathlupi.workflows.ensemble import Ensemble
 
-    model = bundle if isinstance(bundle, TileClassifier) else SlideModel.from_bundle(bundle)
+    model = bundle if isinstance(bundle, TileClassifier) else Ensemble.from_bundle(bundle)
     work = _Run(slide, bundle, config, what, model)
     last = time.monotonic()
     for progress in work.read() if not cancel else ():
@@ -164,7 +164,7 @@ class _Run:
     """The state of one prediction: which tiles are read, and their vectors."""
 
     def __init__(
-        self, slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, model: "SlideModel | TileClassifier"
+        self, slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, model: "Ensemble | TileClassifier"
     ) -> None:
         self.slide, self.bundle, self.config, self.plan, self.model = slide, bundle, config, what, model
         self.features = np.empty((len(what.grid), bundle.card.patch_encoder.dim), np.float32)

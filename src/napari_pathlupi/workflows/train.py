@@ -22,9 +22,19 @@ from napari_pathlupi.workflows.train_batches import Batch, Schedule
 from napari_pathlupi.workflows.train_cases import MIN_CASES, TrainingCases
 from napari_pathlupi.workflows.train_config import TrainConfig
 from napari_pathlupi.workflows.train_state import Check, State, read_state, write_state
-from napari_pathlupi.workflows.validation import outputs_of, score_of
+from napari_pathlupi.workflows.validation import HeldOut
 
-__all__ = ["MIN_CASES", "TrainConfig", "Trained", "TrainingCases", "Watch", "train", "train_steps", "watched_steps"]
+__all__ = [
+    "MIN_CASES",
+    "HeldOut",
+    "TrainConfig",
+    "Trained",
+    "TrainingCases",
+    "Watch",
+    "train",
+    "train_steps",
+    "watched_steps",
+]
 
 PRECISIONS = {"": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMOOTHED = 3
@@ -45,7 +55,7 @@ class Watch:
         Called with each check as JSON values.
     """
 
-    validation: TrainingCases | None = None
+    validation: HeldOut | None = None
     state: Path | None = None
     tell: Callable[[Mapping[str, Any]], None] | None = None
 
@@ -168,13 +178,14 @@ def _look(state: State, total: int, config: TrainConfig, watch: Watch) -> None:
         return
     score = math.nan
     if watch.validation is not None:
-        outputs = outputs_of(state.model.eval(), watch.validation.bags, watch.validation.owners)
-        score = agreed(score_of(watch.validation.task, outputs, watch.validation.wanted), config.device)
+        score = agreed(watch.validation.score(state.model.eval()), config.device)
         state.model.train()
     state.checks.append(Check(state.step, float(np.mean(state.losses)), score))
     state.losses.clear()
     if watch.tell and not rank():
-        watch.tell({"loss": state.checks[-1].loss, "score": score if math.isfinite(score) else None})
+        watch.tell(
+            {"step": state.step, "loss": state.checks[-1].loss, "score": score if math.isfinite(score) else None}
+        )
 
 
 def _gives_up(checks: Sequence[Check], config: TrainConfig) -> bool:
@@ -235,9 +246,7 @@ def _loss(model: SlideModel, batch: Batch, weight: float) -> Tensor:
     encoded = model.slide_encoder(model.standardise(batch.features), batch.real)
     outputs = model.head(batch.by_case(encoded.embedding)).float()
     told = model.task.loss(outputs, batch.wanted)
-    if model.recipe.task.name == "classification":
-        labels = batch.by_slide(batch.wanted[:, 0]).nan_to_num(nan=-1).long()
-        told = told + model.slide_encoder.extra_loss(encoded, batch.real, labels)
+    told = told + model.extra_loss(encoded, batch.real, batch.by_slide(batch.wanted))
     loss = batch.task_share * told
     if model.objective is not None:
         anchored = model.objective(batch.by_case(model.anchor(encoded)), batch.targets, batch.has_rna)

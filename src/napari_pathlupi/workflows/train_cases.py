@@ -1,7 +1,7 @@
 """What a model learns from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -65,18 +65,6 @@ class TrainingCases:
         task.check(self.wanted)
         if not isinstance(self.bags, Bags):
             object.__setattr__(self, "bags", Bags.held(self.bags, self.identity))
-
-    def take(self, rows: npt.NDArray[np.intp]) -> "TrainingCases":
-        """Return some of the cases, in this order."""
-        owners = None if self.owners is None else [np.flatnonzero(self.owners == row) for row in rows]
-        bags = rows if owners is None else np.concatenate(owners)
-        return replace(
-            self,
-            bags=self.looked_at.take(bags),
-            wanted=self.wanted[rows],
-            targets=None if self.targets is None else self.targets[rows],
-            owners=None if owners is None else np.repeat(np.arange(len(rows)), [len(own) for own in owners]),
-        )
 
     @property
     def looked_at(self) -> Bags:

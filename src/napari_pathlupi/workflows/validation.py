@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,25 @@ import torch
 
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.workflows.model import SlideModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Cases that a training is scored on.
+
+    Parameters
+    ----------
+    bags, wanted, owners
+        As of `TrainingCases`; how few there are does not matter.
+    """
+
+    bags: Sequence[npt.NDArray[np.float32]]
+    wanted: npt.NDArray[np.float64]
+    owners: npt.NDArray[np.int64] | None = None
+
+    def score(self, model: SlideModel) -> float:
+        """Return what `score_of` says of them."""
+        return score_of(model.recipe.task, outputs_of(model, self.bags, self.owners), self.wanted)
 
 
 @torch.no_grad()

@@ -1,0 +1,38 @@
+"""``pathlupi init train``."""
+
+import argparse
+from pathlib import Path
+
+from napari_pathlupi.commands._command import Command
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    words = "write a commented file of a study, for `pathlupi train`"
+    train = verbs.add_parser("train", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    train.add_argument("-o", "--out", type=Path, default=Path("study.toml"), help="the file (default study.toml)")
+    train.add_argument("--preset", default="pathlupi-anchored", help="how to train (default pathlupi-anchored)")
+    train.add_argument("--task", default="", help="a named task, such as brca-pam50; `list` names them")
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.errors import OutputError
+    from napari_pathlupi.export._whole_file import whole_file
+    from napari_pathlupi.workflows.study_file import study_of, written
+    from napari_pathlupi.workflows.task_cards import listed, task_card
+
+    if chosen.task == "list":
+        print(listed())
+        return
+    card = task_card(chosen.task) if chosen.task else None
+    if chosen.out.exists():
+        raise OutputError(f"{chosen.out} exists and is not overwritten: choose another name with -o.")
+    text = written(study_of({"model": {"preset": chosen.preset}, "task": card.settings if card else {}}))
+    with whole_file(chosen.out) as file:
+        file.write(text.encode())
+    if card:
+        print(card.words)
+    print(f"{chosen.out}: fill it in, then: pathlupi train {chosen.out}")
+
+
+COMMAND = Command("write a file of settings to fill in", _arguments, _run)

@@ -1,0 +1,189 @@
+"""A study from files alone: cohort, bags, expression, gene sets and one file of settings in; a run folder out."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_pathlupi.bundle import load_bundle
+from napari_pathlupi.cli import main
+from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.errors import Cancelled, MismatchError, OutputError, SettingsError, UnstatedError
+from napari_pathlupi.interchange._told import Stated
+from napari_pathlupi.workflows.ensemble import Ensemble
+from napari_pathlupi.workflows.evaluate import evaluate
+from napari_pathlupi.workflows.features import features_of, predict_bag
+from napari_pathlupi.workflows.study import train_study, train_study_steps
+from napari_pathlupi.workflows.study_data import study_data_steps
+from napari_pathlupi.workflows.study_file import read_study
+from quick_study import write_study
+
+STATED = Stated(encoder="planted", mpp=0.5, tile_px=256)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a study that was trained."""
+    file = write_study(tmp_path_factory.mktemp("study"))
+    train_study(read_study(file))
+    return file
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model/weights.safetensors").read_bytes()
+
+
+def test_every_labelled_case_is_predicted_once_by_the_fold_that_did_not_learn_from_it(study: Path) -> None:
+    run_folder = study.parent / "run"
+    predictions, cohort = (pd.read_csv(run_folder / name) for name in ("predictions.csv", "cohort.csv"))
+    labelled = cohort[cohort["label"].notna()]
+    assert sorted(predictions["case_id"]) == sorted(labelled["case_id"]) and len(labelled) == 26
+    for row in predictions.itertuples():
+        assert cohort.set_index("case_id").loc[row.case_id, f"fold_{row.fold}"] == "test"
+    np.testing.assert_allclose(predictions[["prob_A", "prob_B"]].sum(axis=1), 1)
+    unlabelled = cohort[cohort["label"].isna()]
+    assert (unlabelled[["fold_0", "fold_1"]] == "train").all(axis=None) and unlabelled["has_rna"].all()
+
+
+def test_a_run_holds_what_it_was_made_from_and_what_came_of_it(study: Path) -> None:
+    folder = study.parent / "run"
+    assert read_study(folder / "config.toml") == read_study(study)
+    attention = pd.read_parquet(folder / "attention.parquet")
+    assert list(attention.columns) == ["slide_id", "y_px0", "x_px0", "side_px0", "score"]
+    np.testing.assert_allclose(attention.groupby("slide_id")["score"].sum(), 1, atol=1e-5)
+    assert set(attention["x_px0"]) == {0, 256} and set(attention["side_px0"]) == {256}
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert {line.get("event") for line in lines} >= {"begun", "chosen", "done"}
+    assert {line["weight"] for line in lines if "loss" in line} == {0.0, 5.0}
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG") and (folder / "curves.svg").stat().st_size
+    assert evaluate(folder).scores[-1].cases == 26
+
+
+def test_the_model_of_a_run_is_all_its_folds_with_what_is_known_of_them(study: Path) -> None:
+    bundle = load_bundle(study.parent / "run/model")
+    card = bundle.card
+    assert (card.members, card.format, card.calibration["cases"]) == (2, 2, 8)
+    assert 0 <= card.calibration["coverage"] <= 1 and card.calibration["coverage_cases"] == 26
+    assert "20 with label and RNA, 6 with label but no RNA" in card.trained_on
+    low, high = card.metrics["pooled, 26 cases: value, low, high"]["AUROC"][1:]
+    assert low < high
+    prediction = predict_bag(features_of(study.parent / "features/case-029.h5", stated=STATED), bundle)
+    assert len(prediction.answer.folds) == 2
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_model(study: Path, tmp_path: Path) -> None:
+    config = read_study(study, [f'run.out="{tmp_path / "again"}"'])
+    stop_at = int(np.random.default_rng().integers(5, 115))
+    for progress in train_study_steps(config):
+        if progress.done == stop_at:
+            break
+    cancel = CancelFlag()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        run(train_study_steps(config, cancel))
+    assert weights(train_study(config)) == weights(study.parent / "run"), f"stopped at {stop_at}"
+    names = ("predictions.csv", "cohort.csv")
+    assert all((tmp_path / "again" / n).read_bytes() == (study.parent / "run" / n).read_bytes() for n in names)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_model(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "napari_pathlupi.cli", "train", str(study), "--set", f'run.out="{out}"']
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    while process.poll() is None and not list(out.glob("folds/fold-0/weight-5/seed-0.pt")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "model").exists()
+    assert weights(train_study(read_study(study, [f'run.out="{out}"']))) == weights(study.parent / "run")
+
+
+def test_a_finished_run_stays_and_another_does_not_take_its_place(study: Path, tmp_path: Path) -> None:
+    before = (study.parent / "run/log.jsonl").read_text()
+    train_study(read_study(study))
+    assert (study.parent / "run/log.jsonl").read_text() == before
+    with pytest.raises(OutputError, match="a run with other settings"):
+        train_study(read_study(study, ["training.steps=21"]))
+    (tmp_path / "thesis.docx").touch()
+    with pytest.raises(OutputError, match="holds other files"):
+        train_study(read_study(study, [f'run.out="{tmp_path}"']))
+
+
+def test_survival_is_trained_and_predicted_on_the_command_line(tmp_path: Path, capsys) -> None:
+    file = write_study(tmp_path / "study", endpoint="survival")
+    assert main(["train", str(file), "--set", "run.attention=csv", "--set", "model.weights=2"]) == 0
+    assert "C-index" in capsys.readouterr().out
+    folder = file.parent / "run"
+    assert {"case_id", "fold", "risk"} <= set(pd.read_csv(folder / "predictions.csv").columns)
+    assert (folder / "attention.csv").read_text().startswith("slide_id,y_px0,x_px0,side_px0,score\n")
+    flags = ["--encoder", "planted", "--mpp", "0.5", "--tile-px", "256", "--model", str(folder / "model")]
+    features = str(file.parent / "features/case-000.h5")
+    assert main(["predict", "--features", features, *flags, "-o", str(tmp_path / "out")]) == 0
+    answer = json.loads((tmp_path / "out/case-000.json").read_text())["answer"]
+    assert answer["type"] == "survival" and len(answer["folds"]) == 2
+
+
+def test_a_choice_between_weights_needs_somebody_to_choose_by(study: Path, tmp_path: Path) -> None:
+    changes = ["folds.validation=0", f'run.out="{tmp_path / "run"}"']
+    with pytest.raises(SettingsError, match="no validation cases to choose one of the weights 0, 5 by"):
+        train_study(read_study(study, changes))
+    folder = train_study(read_study(study, [*changes, 'expression.table=""']))
+    assert load_bundle(folder / "model").card.calibration is None
+
+
+def test_slides_of_a_case_are_one_bag_or_are_averaged(study: Path) -> None:
+    table = pd.read_csv(study.parent / "cohort.csv", dtype=str)
+    several = table.assign(slide_id=table["case_id"])
+    several.loc[several.index % 2 == 1, "case_id"] = table["case_id"].shift(1)
+    several["label"] = np.where(np.arange(len(several)) // 2 % 2, "A", "B")
+    several["site"] = several.groupby("case_id")["site"].transform("first")
+    several.to_csv(study.parent / "several.csv", index=False)
+    config = read_study(study, ['cohort.table="several.csv"'])
+    union = run(study_data_steps(config))
+    assert union.owners is None and {len(bag) for bag in union.bags} == {12}
+    mean = run(study_data_steps(replace(config, cohort=replace(config.cohort, slides="mean"))))
+    assert {len(bag) for bag in mean.bags} == {6} and len(mean.bags) == 2 * len(mean.cohort)
+    bags, owners = mean.bags_of(np.array([3, 1]))
+    assert list(owners) == [0, 0, 1, 1] and (bags[0] == mean.bags[6]).all()
+
+
+def test_vectors_alone_are_read_from_where_they_lie_once_it_is_said_what_made_them(tmp_path: Path) -> None:
+    file = write_study(tmp_path / "study")
+    for h5 in sorted((file.parent / "features").glob("*.h5")):
+        bag = features_of(h5, stated=STATED).features
+        np.save(file.parent / "features" / f"{h5.stem}.npy", bag.astype(np.float16))
+        h5.unlink()
+    data = run(study_data_steps(read_study(file)))
+    assert isinstance(data.bags[0], np.memmap) and data.identity.dim == 8
+    with pytest.raises(UnstatedError, match="which encoder"):
+        run(study_data_steps(read_study(file, ['features.encoder=""'])))
+    np.save(file.parent / "features/case-000.npy", np.zeros((3, 7), np.float32))
+    with pytest.raises(MismatchError, match="train on features of one encoder"):
+        run(study_data_steps(read_study(file)))
+
+
+def test_expression_is_scaled_on_the_training_cases_alone(study: Path, tmp_path: Path) -> None:
+    from napari_pathlupi.workflows.study_targets import Targets
+
+    data = run(study_data_steps(read_study(study)))
+    targets = Targets.of(data.expression, data.gene_sets, 5, (data.cohort, data.folds), "reconstruction")
+    rows = data.folds.train(0)
+    values, names, sets = targets.scaled(rows)
+    assert values.shape == (len(rows), 4) and names == tuple(f"SET_{k}" for k in range(4)) and not sets
+    np.testing.assert_allclose(np.nanmean(values, axis=0), 0, atol=1e-9)
+    genes, columns, sizes = replace(targets, by_gene=True).scaled(rows)
+    assert genes.shape[1] == len(columns) == sum(sizes.values()) == 24
+
+
+def test_an_ensemble_of_a_run_holds_its_models_to_half_the_size(study: Path) -> None:
+    bundle = load_bundle(study.parent / "run/model")
+    assert {tensor.dtype for name, tensor in bundle.tensors.items() if "head" in name} == {np.dtype(np.float16)}
+    assert len(Ensemble.from_bundle(bundle).models) == 2
