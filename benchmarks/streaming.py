@@ -25,7 +25,7 @@ ENCODERS = {
     "mean": {},
     "max": {},
     "abmil": {"width": 256, "hidden": 128},
-    "pathlupi": {"projection": 256, "hidden": 128, "tokens": SETS},
+    "pathlupi": {"projection": 128, "tokens": SETS},
 }
 """``pathlupi-anchored`` is ``abmil`` with another training: the same network."""
 

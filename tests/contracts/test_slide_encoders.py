@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from napari_pathlupi.catalogue import slide_encoders
+from napari_pathlupi.errors import MismatchError
 from napari_pathlupi.slide_encoders._encoder import SlideEncoder
 
 DIM, TILES = 12, 9
@@ -139,6 +140,27 @@ def test_evidence_is_exact_where_there_is_any(encoder):
         assert evidence.shape == (TILES, 3)
         logits = weight @ encoder(features, all_real(features)).embedding[0]
         torch.testing.assert_close(evidence.sum(dim=0), logits, rtol=1e-5, atol=1e-5)
+
+
+def test_it_reads_a_slide_in_parts_or_says_that_it_does_not(encoder):
+    weight = torch.randn(3, encoder.width, generator=torch.Generator().manual_seed(4))
+    features = bags(1)
+    if not encoder.streams:
+        with pytest.raises(MismatchError, match="at once"):
+            encoder.stream(weight)
+        return
+    with torch.no_grad():
+        stream, whole = encoder.stream(weight), encoder(features, all_real(features))
+        for _ in range(stream.passes):
+            for part in features[0].split(4):
+                stream.add(part)
+            stream.turn()
+        torch.testing.assert_close(stream.encoded().embedding, whole.embedding, rtol=1e-6, atol=1e-6)
+        if stream.attention() is not None:
+            torch.testing.assert_close(stream.attention(), whole.attention[0], rtol=1e-6, atol=1e-6)
+        elif encoder.gives_attention:
+            looked = torch.cat([stream.look(part) for part in features[0].split(4)], dim=1)
+            torch.testing.assert_close(looked, whole.heads[0], rtol=1e-6, atol=1e-6)
 
 
 def test_dropout_acts_in_training_only(encoder):

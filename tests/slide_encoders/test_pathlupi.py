@@ -17,7 +17,7 @@ def features() -> torch.Tensor:
 
 def encoder(**settings) -> PathLUPI:
     torch.manual_seed(0)
-    return PathLUPI(12, **{"projection": 16, "tokens": 5, "hidden": 8} | settings).eval()
+    return PathLUPI(12, **{"projection": 16, "tokens": 5} | settings).eval()
 
 
 def checkpoint() -> dict[str, torch.Tensor]:

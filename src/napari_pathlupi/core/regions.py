@@ -21,6 +21,8 @@ DEFAULT_COLOUR: Colour = (255, 0, 0)
 
 HIGH_ATTENTION = 0.9
 """Percentile from which attention is called high: the top tenth of the tiles. Our choice."""
+NO_REGION = "No tile has more than an even share of the attention and is above it."
+"""Said where no region was found."""
 
 HIGH_ATTENTION_COLOUR: Colour = (255, 176, 0)
 """Amber, which stands out on pink and purple and is told apart by the colour-blind. Our choice."""
@@ -110,23 +112,19 @@ def high_attention_regions(
         numbers of the slide's answer. Its identity depends only on the slide, the model and the outline, so that
         exporting twice gives the same file.
     """
-    if prediction.attention is None:
-        return []
     percentile, attention = prediction.percentile, prediction.attention
+    if attention is None:
+        return []
     chosen = np.flatnonzero((percentile >= threshold) & (prediction.times_uniform > 1))
     found = _merged(prediction.grid.cells, chosen)
     found.sort(key=lambda pair: -float(attention[pair[1]].sum()))
-    step_xy, origin_xy = (
-        np.array(pair[::-1]) for pair in (prediction.grid.stride_px0, prediction.grid.raster_origin_px0)
-    )
+    grid = prediction.grid
+    step_xy, origin_xy = np.array(grid.stride_px0[::-1]), np.array(grid.raster_origin_px0[::-1])
     slide = shapely.box(0, 0, frame.shape_px0[1], frame.shape_px0[0])
     regions = []
     for rank, (shape, tiles) in enumerate(found, start=1):
         placed = shapely.intersection(shapely.transform(shape, lambda xy: xy * step_xy + origin_xy), slide)
-        measured = {
-            "Attention (mean percentile)": float(percentile[tiles].mean()),
-            "Attention (share)": float(attention[tiles].sum(dtype=np.float64)),
-        } | _measured(prediction, tiles)
+        measured = _measured(prediction, tiles, percentile, attention)
         regions.append(_high_attention_region(prediction, placed, measured, rank))
     return regions
 
@@ -142,10 +140,17 @@ def _merged(
     return [(shape, chosen[tile[outline == index]]) for index, shape in enumerate(outlines)]
 
 
-def _measured(prediction: Prediction, tiles: npt.NDArray[np.int64]) -> dict[str, float]:
+def _measured(
+    prediction: Prediction,
+    tiles: npt.NDArray[np.int64],
+    percentile: npt.NDArray[np.float32],
+    attention: npt.NDArray[np.float32],
+) -> dict[str, float]:
     evidence = prediction.evidence
     sums = evidence.values[tiles].sum(axis=0, dtype=np.float64)
     return {
+        "Attention (mean percentile)": float(percentile[tiles].mean()),
+        "Attention (share)": float(attention[tiles].sum(dtype=np.float64)),
         "Tiles": float(len(tiles)),
         **{f"Evidence (sum): {name}": float(total) for name, total in zip(evidence.names, sums, strict=True)},
         **{f"Slide: {name}": value for name, value in prediction.answer.numbers().items()},

@@ -1,5 +1,7 @@
 """What the two networks of CLAM learn beside the class of the slide: whether a tile is typical of it."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -23,18 +25,22 @@ class CLAM(GatedPooling):
 
     Parameters
     ----------
-    dim, width, hidden, dropout, heads
-        As of `GatedPooling`; one head, or one per class.
+    dim, width, hidden, dropout
+        As of `GatedPooling`.
     outputs
         How many classes.
     sampled
         How many tiles with most and with least attention; at most half of the tiles of a slide each.
     """
 
+    by_output: ClassVar[bool] = True
+    branches: ClassVar[bool]
+    """Whether each class has an attention of its own."""
+
     def __init__(
-        self, dim: int, width: int, hidden: int, dropout: float, heads: int, outputs: int, sampled: int
+        self, dim: int, outputs: int = 2, width: int = 64, hidden: int = 32, dropout: float = 0.25, sampled: int = 8
     ) -> None:
-        super().__init__(dim, width, hidden, dropout, heads)
+        super().__init__(dim, width, hidden, dropout, heads=outputs if self.branches else 1)
         self.sampled = sampled
         self.instances = nn.Linear(width, 2 * outputs)
 

@@ -46,8 +46,6 @@ class PathLUPI(SlideEncoder):
         How many tokens; with ``reconstruction-genes`` one per gene set.
     heads
         Of each attention.
-    hidden
-        Width of the gate.
     dropout
         Share of numbers set to zero in training.
     flatten
@@ -62,7 +60,6 @@ class PathLUPI(SlideEncoder):
         projection: int = 64,
         tokens: int = 50,
         heads: int = 4,
-        hidden: int = 32,
         dropout: float = 0.25,
         flatten: bool = False,
     ) -> None:
@@ -70,7 +67,7 @@ class PathLUPI(SlideEncoder):
         self.token_shape = tokens, projection
         self.width = tokens * (projection // 2) if flatten else projection
         self.wsi_net = nn.Sequential(nn.Linear(dim, projection), nn.ReLU(), nn.Dropout(dropout))
-        self.gate = GatedAttention(projection, hidden)
+        self.gate = GatedAttention(projection, projection // 2)
         self.token_generator = nn.Sequential(
             nn.Linear(projection, projection), nn.ReLU(), nn.Linear(projection, tokens * projection)
         )

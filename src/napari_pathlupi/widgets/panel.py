@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QTimer
 
-from napari_pathlupi.core.regions import high_attention_regions
+from napari_pathlupi.core.regions import NO_REGION, high_attention_regions
 from napari_pathlupi.core.results import NO_ATTENTION
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Phase, resolve
@@ -149,9 +149,7 @@ class Panel(Sections):
         if run is None or slide is None:
             return
         found = high_attention_regions(run.prediction, slide.frame, self.map.lowest)
-        none = "No tile has more than an even share of the attention and is above it."
-        none = NO_ATTENTION if run.prediction.attention is None else none
-        self.regions.say("" if found else none)
+        self.regions.say("" if found else NO_REGION if run.prediction.maps else NO_ATTENTION)
         if found:
             self.canvas.add_regions(slide, found)
 

@@ -38,7 +38,7 @@ _ANCHORED = TrainConfig(
 )
 _INFERRED = TrainConfig(
     slide_encoder="pathlupi",
-    settings={"projection": 512, "tokens": HALLMARKS, "heads": 4, "hidden": 256, "dropout": 0.25},
+    settings={"projection": 512, "tokens": HALLMARKS, "heads": 4, "dropout": 0.25},
     objective="reconstruction-genes",
     weight=INFERRED_WEIGHT,
     rna_steps=0,
