@@ -66,6 +66,8 @@ def test_survival_folds_are_alike_in_events_and_a_rare_class_does_no_harm():
 def test_more_folds_than_cases_or_sites_are_refused():
     with pytest.raises(SettingsError, match="4 labelled cases cannot be split into 5"):
         split(cohort_of([0, 0, 1, 1, np.nan]))
+    with pytest.raises(SettingsError, match="0 labelled cases cannot be split into 5: at least two are needed"):
+        split(cohort_of([np.nan] * 9, endpoint=Endpoint.regression("age")))
     with pytest.raises(SettingsError, match="2 sites cannot be split into 5"):
         split(cohort_of([0, 1] * 10, ["x", "y"] * 10), SplitPlan(by_site=True))
     with pytest.raises(SettingsError, match=r"share of 0\.9"):

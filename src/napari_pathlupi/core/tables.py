@@ -274,7 +274,7 @@ def _rows(path: Path, layout: Layout) -> tuple[list[int], list[list[str]]]:
                 rows.append((row + [""] * width)[:width])
     except csv.Error as error:
         line = reader.line_num + layout.before
-        raise TableError(f"{path.name}, line {line}: {error}; is a quotation mark not closed?") from error
+        raise TableError(f"{path.name}, line {line}: {error}; perhaps a quotation mark is not closed.") from error
     return lines, rows
 
 

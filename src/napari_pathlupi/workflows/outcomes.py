@@ -50,6 +50,8 @@ def outcomes_of(cells: Cells, endpoint: Endpoint) -> Outcomes:
     """
     columns = tuple(cells.find(column, (), f"the endpoint ({endpoint.task})") for column in endpoint.columns)
     endpoint = replace(endpoint, columns=columns)
+    if not columns:
+        return Outcomes(endpoint, np.zeros((len(cells.frame), 0)), ())
     if endpoint.task == "classification":
         return _classes(cells, endpoint)
     if endpoint.task == "survival":
@@ -63,6 +65,8 @@ def outcomes_of(cells: Cells, endpoint: Endpoint) -> Outcomes:
 
 def in_words(endpoint: Endpoint, wanted: npt.NDArray[np.float64]) -> str:
     """Return what is known of the cases of a cohort, counted."""
+    if not endpoint.columns:
+        return "No label was asked for."
     if endpoint.task == "classification":
         counts = [f"{name} {int((wanted[:, 0] == k).sum())}" for k, name in enumerate(endpoint.classes)]
         return f"Cases per class of {endpoint.columns[0]}: {', '.join(counts)}."

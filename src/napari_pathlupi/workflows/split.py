@@ -100,12 +100,13 @@ def _dealt(cohort: Cohort, rows: npt.NDArray[np.int64], parts: int, seed: int, b
     """(rows,) the part that each falls to, all parts alike in strata."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    strata = _strata(cohort, rows, parts)
     groups = _groups(cohort, rows, by_site)
     many = len(set(groups))
     if not 2 <= parts <= many:
         what = "sites" if by_site else "labelled cases"
-        raise SettingsError(f"{many} {what} cannot be split into {parts}: 2 to {many} are possible.")
+        possible = f"2 to {many} are possible" if many > 1 else "at least two are needed"
+        raise SettingsError(f"{many} {what} cannot be split into {parts}: {possible}.")
+    strata = _strata(cohort, rows, parts)
     kind = StratifiedGroupKFold if by_site else StratifiedKFold
     part = np.zeros(len(rows), dtype=np.int64)
     splits = kind(parts, shuffle=True, random_state=seed).split(strata, strata, groups if by_site else None)
@@ -138,5 +139,8 @@ def _strata(cohort: Cohort, rows: npt.NDArray[np.int64], parts: int) -> npt.NDAr
 
 
 def _quartile(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    edges = np.nanquantile(values, np.arange(1, _BINS) / _BINS)
-    return np.where(np.isnan(values), -1, np.searchsorted(edges, values)).astype(np.float64)
+    known = np.isfinite(values)
+    bins = np.full(len(values), -1.0)
+    if known.any():
+        bins[known] = np.searchsorted(np.quantile(values[known], np.arange(1, _BINS) / _BINS), values[known])
+    return bins
