@@ -68,3 +68,21 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(files, flags, words
     assert main(["probe", *files, *flags]) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
+
+
+def test_bench_prints_one_table_and_goes_on_where_it_stopped(files, tmp_path, capsys) -> None:
+    write_task(tmp_path / "splits", "bcnb", "er")
+    asked = ["--encoder", f"mine={files[0]}", "--encoder", f"again={files[0]}", "--tasks", str(tmp_path / "splits")]
+    assert main(["bench", *asked, *QUICK, "-o", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "bcnb--er" in printed and "wins" in printed and "1 of 1" in printed
+    assert main(["bench", *asked, *QUICK, "-o", str(tmp_path / "out")]) == 0
+    assert len((tmp_path / "out/results.jsonl").read_text().splitlines()) == 2
+
+
+def test_bench_lists_the_papers_tasks_and_asks_for_what_is_missing(capsys) -> None:
+    assert main(["bench", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 54
+    assert main(["bench", "--encoder", "x=y"]) == 2
+    assert main(["bench", "--encoder", "x", "--tasks", "t", "-o", "o"]) == 2
+    assert "NAME=PLACE" in capsys.readouterr().err

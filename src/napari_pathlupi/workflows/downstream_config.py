@@ -83,3 +83,19 @@ class RetrievalSettings(DownstreamConfig):
         DownstreamConfig.__post_init__(self)
         if not self.ranks or min(self.ranks) < 1:
             raise SettingsError(f"the ranks {self.ranks} are not possible: each must be 1 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchConfig(ProbeSettings):
+    """How tasks are run.
+
+    Parameters
+    ----------
+    scheduler
+        Empty for one after another; threads or processes of this machine, or the address of a Dask scheduler.
+    workers
+        How many threads or processes.
+    """
+
+    scheduler: str = ""
+    workers: int = 2

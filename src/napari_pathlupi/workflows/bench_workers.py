@@ -1,0 +1,92 @@
+"""One function on many things: one after another, on local Dask workers, or on a cluster."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from napari_pathlupi.core.extras import load_extra
+from napari_pathlupi.core.progress import CancelFlag
+from napari_pathlupi.errors import SettingsError
+from napari_pathlupi.workflows.cohort_cluster import RETRIES, connected
+
+Thing = TypeVar("Thing")
+Made = TypeVar("Made")
+
+THREADS, PROCESSES = "threads", "processes"
+_LOOK_S = 0.2
+
+
+def finished(
+    make: Callable[[Thing], Made],
+    things: Sequence[Thing],
+    scheduler: str = "",
+    workers: int = 2,
+    cancel: CancelFlag | None = None,
+) -> Iterator[Made | None]:
+    """Yield what is made of each thing as soon as it is; None now and then while there is nothing new.
+
+    Parameters
+    ----------
+    make
+        What is done; raises nothing that a user can mend.
+    things
+        To what.
+    scheduler
+        "" for one after another, ``threads`` or ``processes`` of this machine, or the address of a Dask scheduler.
+    workers
+        How many threads or processes.
+    cancel
+        Asks to stop; what is at work on a cluster is given up.
+
+    Raises
+    ------
+    MissingExtraError
+        When ``distributed`` is absent or broken, and wanted.
+    SettingsError
+        When no scheduler answers at the address.
+    """
+    if not scheduler:
+        for thing in things:
+            if cancel:
+                return
+            yield make(thing)
+        return
+    if not things:
+        return
+    library = load_extra("distributed", "distributed")
+    with _client(library, scheduler, workers) as client:
+        futures = [client.submit(make, thing, pure=False, retries=RETRIES) for thing in things]
+        ended = library.as_completed(futures)
+        try:
+            while not cancel and ended.count():
+                if not ended.has_ready():
+                    time.sleep(_LOOK_S)
+                    yield None
+                    continue
+                for future in ended.next_batch(block=False):
+                    yield future.result()
+        finally:
+            client.cancel(futures)
+
+
+@contextmanager
+def _client(library: Any, scheduler: str, workers: int) -> Iterator[Any]:
+    if scheduler not in (THREADS, PROCESSES):
+        with connected(library, scheduler) as client:
+            yield client
+        return
+    if workers < 1:
+        raise SettingsError(f"{workers} workers are not possible: 1 is needed at least.")
+    apart = scheduler == PROCESSES
+    with (
+        library.LocalCluster(
+            n_workers=workers if apart else 1,
+            threads_per_worker=1 if apart else workers,
+            processes=apart,
+            dashboard_address=None,
+            silence_logs=50,
+        ) as cluster,
+        library.Client(cluster) as client,
+    ):
+        yield client
