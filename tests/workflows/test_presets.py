@@ -1,13 +1,16 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
 from napari_pathlupi.catalogue import objectives, patch_encoders
+from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.errors import NotFoundError
 from napari_pathlupi.workflows.model import SlideModel
 from napari_pathlupi.workflows.presets import PRESETS, preset
+from napari_pathlupi.workflows.train import TrainingCases, train
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -48,3 +51,27 @@ def test_baselines_are_trained_as_long_as_the_anchored_model():
 def test_a_name_that_is_none_is_met_with_the_nearest():
     with pytest.raises(NotFoundError, match="did you mean 'pathlupi-anchored'"):
         preset("pathlupi_anchord")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_trains_with_partly_paired_cases(name):
+    rng = np.random.default_rng(0)
+    config, genes = preset(name).train, 2 * 3
+    settings, objective_settings = dict(config.settings), {}
+    if config.slide_encoder == "pathlupi":
+        settings |= {"projection": 8, "tokens": 3}
+        objective_settings = {"sets": {"A": 2, "B": 2, "C": 2}}
+    short = replace(
+        config, settings=settings, objective_settings=objective_settings, rna_steps=1, steps=2, tiles=8, batch=8
+    )
+    targets, wanted = rng.normal(size=(12, genes)), np.arange(12.0)[:, None] % 2
+    targets[:4], targets[5, 2], wanted[8:] = np.nan, np.nan, np.nan
+    cases = TrainingCases(
+        [rng.normal(size=(9, 8)).astype(np.float32) for _ in range(12)],
+        EncoderIdentity("planted", "1", 8, 256, 0.5),
+        CataloguePart(name="classification", settings={"classes": ["A", "B"]}),
+        wanted,
+        targets,
+        tuple(f"gene {i}" for i in range(genes)),
+    )
+    assert np.isfinite(train(cases, short).infer(cases.bags[0]).outputs).all()

@@ -75,7 +75,7 @@ class RunningPool:
     """Means weighted by a softmax over tiles that come in parts, as exact as over all at once.
 
     Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018: sums are kept in units of the highest
-    score so far. They are float64.
+    score so far. They are float64, on the processor: Apple's GPU has no such numbers.
     """
 
     def __init__(self) -> None:
@@ -87,9 +87,9 @@ class RunningPool:
         highest = scores.amax(dim=-1)
         top = highest if self._top is None else torch.maximum(self._top, highest)
         shares = (scores - top[..., None]).exp()
-        total, sums = shares.sum(dim=-1).double(), (shares @ values).double()
+        total, sums = precise(shares.sum(dim=-1)), precise(shares @ values)
         if self._top is not None:
-            faded = (self._top - top).exp().double()
+            faded = precise((self._top - top).exp())
             total, sums = total + self._total * faded, sums + self._sums * faded[..., None]
         self._top, self._total, self._sums = top, total, sums
 
@@ -101,4 +101,9 @@ class RunningPool:
     def shares(self, scores: Float[Tensor, "*heads rows tiles"]) -> Float[Tensor, "*heads rows tiles"]:
         """Return the share of tiles with these scores among all so far."""
         assert self._top is not None
-        return (scores - self._top[..., None]).exp() / self._total[..., None].to(scores.dtype)
+        return (scores - self._top[..., None]).exp() / self._total[..., None].to(scores)
+
+
+def precise(sums: Tensor) -> Tensor:
+    """Return sums over a part of the tiles as float64 on the processor, for those over all of them."""
+    return sums.cpu().double()

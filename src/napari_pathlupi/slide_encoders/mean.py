@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
-from napari_pathlupi.slide_encoders._stream import Rows, Stream
+from napari_pathlupi.slide_encoders._stream import Rows, Stream, precise
 
 
 class Mean(SlideEncoder):
@@ -42,11 +42,11 @@ class Mean(SlideEncoder):
 class _MeanParts(Stream):
     def __init__(self, weight: Tensor) -> None:
         self._weight, self._count = weight, 0
-        self._total = weight.new_zeros(weight.shape[1], dtype=torch.float64)
+        self._total = torch.zeros(weight.shape[1], dtype=torch.float64)
         self._spoken = Rows()
 
     def add(self, features: Float[Tensor, "tiles dim"]) -> None:
-        self._total += features.sum(dim=0, dtype=torch.float64)
+        self._total += precise(features.sum(dim=0))
         self._count += len(features)
         self._spoken.add(features @ self._weight.T)
 

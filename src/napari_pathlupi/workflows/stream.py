@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_pathlupi.core.results import Answer, ReferenceCheck
 from napari_pathlupi.errors import InferenceError, MismatchError, OutputError
-from napari_pathlupi.slide_encoders._stream import Stream
+from napari_pathlupi.slide_encoders._stream import Stream, precise
 from napari_pathlupi.workflows.model import SlideModel, device_failures
 
 
@@ -147,23 +147,23 @@ class _Reading:
             yield start, self.model.standardise(torch.from_numpy(part).to(self.model.device))
 
     def in_one_pass(self) -> Iterator[Streamed]:
-        stream, total = self.stream(), torch.zeros_like(self.model.feature_mean, dtype=torch.float64)
+        stream, total = self.stream(), torch.zeros(self.bag.shape[1], dtype=torch.float64)
         for start, part in self.parts(self.count):
             with device_failures(str(self.model.device)), torch.no_grad():
                 stream.add(part)
-                total += part.sum(dim=0, dtype=torch.float64)
+                total += precise(part.sum(dim=0))
                 said = self.said(stream, start + len(part))
             yield said
         yield self.whole(stream, total)
 
     def in_several_passes(self) -> Iterator[Streamed]:
-        stream, total = self.stream(), torch.zeros_like(self.model.feature_mean, dtype=torch.float64)
+        stream, total = self.stream(), torch.zeros(self.bag.shape[1], dtype=torch.float64)
         answered, last = 0, time.monotonic()
         for start, part in self.parts(self.count):
             end = start + len(part)
             with device_failures(str(self.model.device)), torch.no_grad():
                 stream.add(part)
-                total += part.sum(dim=0, dtype=torch.float64)
+                total += precise(part.sum(dim=0))
             if end < self.count and end >= 2 * answered and time.monotonic() - last >= self.config.seconds:
                 yield self.said(self.passed(self.stream(), end), end)
                 answered, last = end, time.monotonic()
