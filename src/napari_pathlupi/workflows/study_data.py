@@ -130,7 +130,7 @@ def study_data_steps(config: StudyConfig) -> Steps[StudyData]:
     part = config.cohort
     columns = CohortColumns(part.case, part.slide, part.site, part.fold)
     cohort = read_cohort(part.table, config.task.endpoint, columns)
-    places = _places(config, cohort)
+    places = places_of(config, cohort)
     cohort = find_slides(cohort, places.names)
     expression, gene_sets = _expression(config)
     pairing = cohort.pairing(expression.cases if expression else ())
@@ -186,7 +186,8 @@ def _task(config: StudyConfig, cohort: Cohort, folds: Folds) -> CataloguePart:
     return CataloguePart(name=name, settings=dict(task.fitted(wanted).settings()))
 
 
-def _places(config: StudyConfig, cohort: Cohort) -> Places:
+def places_of(config: StudyConfig, cohort: Cohort) -> Places:
+    """Return where the bags of a cohort lie: in the folder or store of the study, or where its table says."""
     stated, place, shelf = config.features, config.cohort.bags, Shelf(int(config.run.memory_gb * (1 << 30)))
     load: dict[str, Callable[[], FeatureBag] | None] = {}
     if not place:  # the table names the files

@@ -1,0 +1,45 @@
+"""``pathlupi score``."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from napari_pathlupi.commands._command import Command, must_be_writable, show
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+from napari_pathlupi.core.settings import field_texts
+from napari_pathlupi.interchange._told import Stated
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cohort", metavar="COHORT", help="table with a row per case or slide; no label is needed")
+    parser.add_argument("features", metavar="FEATURES", help="folder of features, a file per slide, or a store")
+    parser.add_argument("--model", required=True, help="name of a model, or its folder")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="predictions.csv: a row per case and fold")
+    words = "slides of a case as one bag (union), or the mean of what is said of each; as the model was trained"
+    parser.add_argument("--several", choices=("union", "mean"), default="union", help=words)
+    texts = field_texts(Stated)
+    for field in fields(Stated):
+        kind = float if field.name == "mpp" else type(field.default)
+        flag = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, default=field.default, help=texts[field.name])
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.commands._features import stated_by
+    from napari_pathlupi.export._whole_file import whole_file
+    from napari_pathlupi.workflows.classify_tiles import load_model
+    from napari_pathlupi.workflows.score_cohort import ScoreCohortConfig, score_cohort_steps
+
+    must_be_writable(chosen.out.parent)
+    config = ScoreCohortConfig(chosen.several)
+    steps = score_cohort_steps(load_model(chosen.model), chosen.cohort, chosen.features, config, stated_by(chosen))
+    table = show(steps, "Cohort")
+    with whole_file(chosen.out) as file:
+        file.write(table.to_csv(index=False, lineterminator="\n").encode())
+    cases, folds = table["case_id"].nunique(), table["fold"].nunique()
+    print(f"{chosen.out}: {cases} cases by {folds} {'folds' if folds > 1 else 'model'}.")
+    print(f"Next: pathlupi evaluate {chosen.out} {chosen.cohort}")
+    print(RESEARCH_USE_ONLY)
+
+
+COMMAND = Command("score a cohort from its features with every fold of a model", _arguments, _run)
