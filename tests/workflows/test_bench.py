@@ -14,6 +14,7 @@ from napari_pathlupi.workflows import bench
 from napari_pathlupi.workflows.bench import BenchEncoder, BenchResult, bench_steps
 from napari_pathlupi.workflows.bench_table import save_table, standings, table_lines
 from napari_pathlupi.workflows.bench_tasks import read_tasks
+from napari_pathlupi.workflows.bench_workers import finished
 from napari_pathlupi.workflows.downstream_config import BenchConfig
 from napari_pathlupi.workflows.downstream_task import DownstreamTask
 
@@ -151,3 +152,14 @@ def test_names_that_are_there_twice_and_nothing_to_run_are_refused(tasks, encode
         run(bench_steps([], encoders, tmp_path, QUICK))
     with pytest.raises(PathlupiError, match="0 workers"):
         run(bench_steps(tasks, encoders, tmp_path, replace(QUICK, scheduler="threads", workers=0)))
+
+
+def test_a_pair_whose_workers_died_has_that_as_its_reason(tasks, encoders, tmp_path: Path) -> None:
+    pair = bench.Pair(tasks[0], encoders[0], QUICK)
+    said = list(finished(_dies, lambda thing, words: f"{thing}: {words}", [3], "threads"))
+    assert [words for words in said if words] == ["3: out of luck"]
+    assert bench.run_pair(pair)["error"] == ""
+
+
+def _dies(_: int) -> str:
+    raise ValueError("out of luck")

@@ -205,21 +205,27 @@ def summarise(
     if not folds:
         raise UnusableFoldError("no fold could be tested")
     rows = np.concatenate([fold.rows for fold in folds])
-    once = len(np.unique(rows)) == len(rows)
-    kinds = np.concatenate(
-        [fold.told.strata() * (len(folds) if once else 1) + once * i for i, fold in enumerate(folds)]
-    )
     _, first, owners = np.unique(patients[rows], return_index=True, return_inverse=True)
-    counts = resampled(kinds[first], config)
+    counts = resampled(_kinds(folds, rows)[first], config)
     parts = np.split(owners.reshape(-1), np.cumsum([len(fold.rows) for fold in folds])[:-1])
-    wanted = OF_CLASSES if isinstance(folds[0].told, Classified) else folds[0].told.measures()
-    values = [
-        {name: measure(counts[:, part]) for name, measure in fold.told.measures().items() if name in wanted}
-        for fold, part in zip(folds, parts, strict=True)
-    ]
+    values = [_values(fold.told, counts[:, part]) for fold, part in zip(folds, parts, strict=True)]
     found = []
     for name in values[0]:
         each = np.stack([of_fold[name] for of_fold in values])
         figure = figure_of(measures.mean_known(each), config.level)
         found.append(Measured(name, figure, tuple(map(float, each[:, 0])), len(np.unique(rows)), setting))
     return tuple(found)
+
+
+def _kinds(folds: Sequence[FoldScores], rows: Indices) -> Indices:
+    """Strata of the tested rows; apart for each fold where every case is tested once."""
+    strata = [fold.told.strata() for fold in folds]
+    if len(np.unique(rows)) < len(rows):
+        return np.concatenate(strata)
+    return np.concatenate([kinds * len(folds) + number for number, kinds in enumerate(strata)])
+
+
+def _values(told: Predicted, counts: Numbers) -> dict[str, Numbers]:
+    known = told.measures()
+    wanted = [name for name in known if name in OF_CLASSES] if isinstance(told, Classified) else known
+    return {name: known[name](counts) for name in wanted}

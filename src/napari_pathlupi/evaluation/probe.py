@@ -92,13 +92,8 @@ def fit_probe(
     if len(present) < 2:
         raise UnusableFoldError(f"the {len(classes)} training cases are all of one class")
     notes = must_vary(features)
-    model = LogisticRegression(
-        C=config.cost,
-        max_iter=config.max_iter,
-        class_weight="balanced" if config.balanced else None,
-        solver="lbfgs",
-        random_state=0,
-    )
+    weights = "balanced" if config.balanced else None
+    model = LogisticRegression(C=config.cost, max_iter=config.max_iter, class_weight=weights, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features.astype(np.float64), classes)
@@ -110,13 +105,16 @@ def fit_probe(
         weight[present[1]], bias[present] = model.coef_[0], (0.0, float(model.intercept_[0]))
     else:
         weight[present], bias[present] = model.coef_, model.intercept_
-    unseen = n_classes - len(present)
-    if unseen:
-        notes = (*notes, f"{unseen} of {n_classes} classes have no training case and are never predicted")
-    single = int((np.bincount(classes, minlength=n_classes) == 1).sum())
-    if single:
-        notes = (*notes, f"{single} of {n_classes} classes have one training case")
-    return Probe(weight, bias, notes)
+    return Probe(weight, bias, (*notes, *_rare(np.bincount(classes, minlength=n_classes))))
+
+
+def _rare(counts: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """What must be said of classes with no training case, and with one."""
+    unseen, single = int((counts == 0).sum()), int((counts == 1).sum())
+    return (
+        *((f"{unseen} of {len(counts)} classes have no training case and are never predicted",) if unseen else ()),
+        *((f"{single} of {len(counts)} classes have one training case",) if single else ()),
+    )
 
 
 def must_vary(features: Floats) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The survival probe: a proportional-hazards model on embeddings, with an elastic net."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,6 @@ def fit_coxnet(
     UnusableFoldError
         When no event was seen, a time is not above 0, no feature differs between the cases, or the fit fails.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sksurv.linear_model import CoxnetSurvivalAnalysis
     from sksurv.util import Surv
 
@@ -94,23 +94,30 @@ def fit_coxnet(
     must_have_events(times, events, "training")
     notes = must_vary(features)
     varies = np.ptp(features, axis=0) > 0
+    truth = Surv.from_arrays(events, times)
     model = CoxnetSurvivalAnalysis(alphas=[config.alpha], l1_ratio=config.l1_ratio, max_iter=config.max_iter)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            model.fit(features[:, varies].astype(np.float64), Surv.from_arrays(events, times))
+            model.fit(features[:, varies].astype(np.float64), truth)
         except ArithmeticError as error:
             raise UnusableFoldError(
                 f"the proportional-hazards model cannot be fitted at alpha {config.alpha:g} (its weights grow without "
                 "bound): a larger alpha or scaled embeddings are needed"
             ) from error
-    if any(issubclass(warning.category, ConvergenceWarning) for warning in told):
-        notes = (*notes, f"the fit had not settled after {config.max_iter:,} iterations")
     weight = np.zeros(features.shape[1])
     weight[varies] = model.coef_[:, 0]
+    return CoxProbe(weight, (*notes, *_words(weight, [warning.category for warning in told], config)))
+
+
+def _words(weight: npt.NDArray[np.float64], told: Sequence[type[Warning]], config: CoxnetConfig) -> Iterator[str]:
+    """What must be said of a fit, from its weights and what the library warned of."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    if any(issubclass(category, ConvergenceWarning) for category in told):
+        yield f"the fit had not settled after {config.max_iter:,} iterations"
     if not weight.any():
-        notes = (*notes, f"at alpha {config.alpha:g} all weights are 0, so every case has the same risk")
-    return CoxProbe(weight, notes)
+        yield f"at alpha {config.alpha:g} all weights are 0, so every case has the same risk"
 
 
 def must_have_events(times: npt.NDArray[np.float64], events: npt.NDArray[np.bool_], which: str) -> None:

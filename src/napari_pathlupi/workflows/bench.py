@@ -58,6 +58,11 @@ class Pair:
     settings: ProbeSettings
 
     @property
+    def names(self) -> tuple[str, str]:
+        """Return those of task and encoder."""
+        return self.task.name, self.encoder.name
+
+    @property
     def digest(self) -> str:
         """Return what changes when the pair would be run otherwise: paths, columns, settings and files' times."""
         told = asdict(self) | {"changed": [_changed(self.task.table), _changed(self.encoder.place_for(self.task))]}
@@ -112,29 +117,32 @@ def bench_steps(
         When nothing can be written.
     """
     config = config or BenchConfig()
-    settings = ProbeSettings(**{name: getattr(config, name) for name in ProbeSettings.__dataclass_fields__})
-    _must_differ([task.name for task in tasks], "task")
-    _must_differ([encoder.name for encoder in encoders], "encoder")
-    pairs = [Pair(*_anywhere(task, encoder), settings) for task in tasks for encoder in encoders]
+    pairs = _pairs(tasks, encoders, config)
     known = _read(out / LINES)
-    lines = {(p.task.name, p.encoder.name): known[p.digest] for p in pairs if p.digest in known}
-    waiting = [pair for pair in pairs if (pair.task.name, pair.encoder.name) not in lines]
+    lines = {pair.names: known[pair.digest] for pair in pairs if pair.digest in known}
+    waiting = [pair for pair in pairs if pair.names not in lines]
     yield Progress("Tasks", len(lines), len(pairs), message=f"{len(lines)} of {len(pairs)} were done before.")
-    for line in finished(run_pair, waiting, config.scheduler, config.workers, cancel):
-        if line is None:
-            yield Progress("Tasks", len(lines), len(pairs))
-            continue
-        _append(out / LINES, line)
-        lines[line["task"], line["encoder"]] = line
-        words = f"{line['task']}, {line['encoder']}: {line['error'] or line['words']}"
+    for line in finished(run_pair, _blank, waiting, config.scheduler, config.workers, cancel):
+        words = ""
+        if line is not None:
+            _append(out / LINES, line)
+            lines[line["task"], line["encoder"]] = line
+            words = f"{line['task']}, {line['encoder']}: {line['error'] or line['words']}"
         yield Progress("Tasks", len(lines), len(pairs), message=words)
     return BenchResult(tuple(task.name for task in tasks), tuple(encoder.name for encoder in encoders), lines)
+
+
+def _pairs(tasks: Sequence[DownstreamTask], encoders: Sequence[BenchEncoder], config: BenchConfig) -> list[Pair]:
+    _must_differ([task.name for task in tasks], "task")
+    _must_differ([encoder.name for encoder in encoders], "encoder")
+    settings = ProbeSettings(**{name: getattr(config, name) for name in ProbeSettings.__dataclass_fields__})
+    return [Pair(*_anywhere(task, encoder), settings) for task in tasks for encoder in encoders]
 
 
 def run_pair(pair: Pair) -> dict[str, Any]:
     """Return the line of one encoder on one task; an error is a reason in it."""
     task, encoder = pair.task, pair.encoder
-    line: dict[str, Any] = {"task": task.name, "encoder": encoder.name, "digest": pair.digest, "error": ""}
+    line = _blank(pair)
     try:
         cases, folds = task.cases(read_embeddings(encoder.place_for(task)))
         report = probe(cases, folds, pair.settings)
@@ -149,6 +157,10 @@ def run_pair(pair: Pair) -> dict[str, Any]:
     ends = {"low": finite(figure.low), "high": finite(figure.high)}
     told = {"metric": counted, "value": figure.value, **ends, "cases": measured.cases}
     return line | told | {"words": f"{counted} {figure}", "report": whole}
+
+
+def _blank(pair: Pair, error: str = "") -> dict[str, Any]:
+    return {"task": pair.task.name, "encoder": pair.encoder.name, "digest": pair.digest, "error": error}
 
 
 def _against_what_is_stated(task: DownstreamTask, cases: int) -> list[str]:

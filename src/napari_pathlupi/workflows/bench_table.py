@@ -71,7 +71,8 @@ def table_lines(result: BenchResult) -> list[str]:
         rows.append(["wins", "", *(f"{row.wins} of {row.tasks}" for row in found)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*lines, *reasons(result)]
+    alone = () if found else ("No task was done by all encoders, so there are no means and wins.",)
+    return [*lines, *alone, *reasons(result)]
 
 
 def reasons(result: BenchResult) -> list[str]:

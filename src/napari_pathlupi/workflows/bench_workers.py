@@ -1,13 +1,13 @@
 """One function on many things: one after another, on local Dask workers, or on a cluster."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from napari_pathlupi.core.extras import load_extra
 from napari_pathlupi.core.progress import CancelFlag
-from napari_pathlupi.errors import SettingsError
+from napari_pathlupi.errors import SettingsError, words_of
 from napari_pathlupi.workflows.cohort_cluster import RETRIES, connected
 
 Thing = TypeVar("Thing")
@@ -19,6 +19,7 @@ _LOOK_S = 0.2
 
 def finished(
     make: Callable[[Thing], Made],
+    failed: Callable[[Thing, str], Made],
     things: Sequence[Thing],
     scheduler: str = "",
     workers: int = 2,
@@ -30,6 +31,8 @@ def finished(
     ----------
     make
         What is done; raises nothing that a user can mend.
+    failed
+        What is said of a thing instead, and why, when its workers died.
     things
         To what.
     scheduler
@@ -54,27 +57,36 @@ def finished(
         return
     if not things:
         return
-    library = load_extra("distributed", "distributed")
-    with _client(library, scheduler, workers) as client:
-        futures = [client.submit(make, thing, pure=False, retries=RETRIES) for thing in things]
-        ended = library.as_completed(futures)
-        try:
-            while not cancel and ended.count():
-                if not ended.has_ready():
-                    time.sleep(_LOOK_S)
-                    yield None
-                    continue
-                for future in ended.next_batch(block=False):
-                    yield future.result()
-        finally:
-            client.cancel(futures)
+    with _client(scheduler, workers) as (library, client):
+        submitted = {client.submit(make, thing, pure=False, retries=RETRIES): thing for thing in things}
+        yield from _as_they_end(library, submitted, failed, cancel)
+
+
+def _as_they_end(
+    library: Any, submitted: Mapping[Any, Thing], failed: Callable[[Thing, str], Made], cancel: CancelFlag | None
+) -> Iterator[Made | None]:
+    ended = library.as_completed(submitted, raise_errors=False)
+    try:
+        while not cancel and ended.count():
+            if not ended.has_ready():
+                time.sleep(_LOOK_S)
+                yield None
+                continue
+            for future in ended.next_batch(block=False):
+                error = future.exception()
+                yield future.result() if error is None else failed(submitted[future], words_of(error))
+    finally:
+        for future in submitted:
+            future.cancel()
 
 
 @contextmanager
-def _client(library: Any, scheduler: str, workers: int) -> Iterator[Any]:
+def _client(scheduler: str, workers: int) -> Iterator[tuple[Any, Any]]:
+    """The library, and a client of the workers that are meant."""
+    library = load_extra("distributed", "distributed")
     if scheduler not in (THREADS, PROCESSES):
         with connected(library, scheduler) as client:
-            yield client
+            yield library, client
         return
     if workers < 1:
         raise SettingsError(f"{workers} workers are not possible: 1 is needed at least.")
@@ -89,4 +101,4 @@ def _client(library: Any, scheduler: str, workers: int) -> Iterator[Any]:
         ) as cluster,
         library.Client(cluster) as client,
     ):
-        yield client
+        yield library, client

@@ -51,16 +51,7 @@ def prompt(
     """
     settings = settings or DownstreamConfig()
     _must_be_of_one_kind(slides, support)
-    known = set(support.patients)
-    if folds is None and slides.cohort.folds is None and known.isdisjoint(slides.patients):
-        parts, how = (
-            [(0, np.arange(len(slides)))],
-            "No patient has both a slide that is tested and RNA in the support set.",
-        )
-    else:
-        folds = folds_of(slides, folds, settings)
-        parts = [(number, test) for number, _, test in sides(folds)]
-        how = f"Folds: {folds.source}; the patients that a fold tests make none of its prompts."
+    parts, how = _parts(slides, support, folds, settings)
     tried = Attempts()
     for number, test in parts:
         tried.attempt(number, "", partial(_fold, slides, support, number, test))
@@ -68,6 +59,18 @@ def prompt(
     scores = scored(tried.tested, slides, settings)
     notes = (f"Support set: {support.notes[0]}", *slides.notes, how, *tried.said, *((SIGN,) if slides.survival else ()))
     return Report("molecular prompting", scores, tuple(tried.skipped), notes, as_dict(settings), tuple(tried.tested))
+
+
+def _parts(
+    slides: DownstreamCases, support: DownstreamCases, folds: Folds | None, settings: DownstreamConfig
+) -> tuple[list[tuple[int, Rows]], str]:
+    """Which slides are tested together, and what to say of it."""
+    apart = set(support.patients).isdisjoint(slides.patients)
+    if folds is None and slides.cohort.folds is None and apart:
+        return [(0, np.arange(len(slides)))], "No patient has both a slide that is tested and RNA in the support set."
+    folds = folds_of(slides, folds, settings)
+    how = f"Folds: {folds.source}; the patients that a fold tests make none of its prompts."
+    return [(number, test) for number, _, test in sides(folds)], how
 
 
 def _fold(slides: DownstreamCases, support: DownstreamCases, number: int, test: Rows) -> FoldScores:
