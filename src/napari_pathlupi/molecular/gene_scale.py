@@ -36,7 +36,7 @@ class GeneScale:
     too_few
         Number of usable genes of each set that was left out.
     centre, spread
-        (columns,) mean and standard deviation over the training cases.
+        (columns,) mean and standard deviation over the training cases; the latter NaN where no target is wanted.
     """
 
     sets: Mapping[str, int]
@@ -64,8 +64,9 @@ class GeneScale:
         min_genes
             Sets with fewer usable genes are left out. A gene is usable when it varies between the training cases.
         groups
-            (cases,) group of each training case, NaN where unknown: only genes that tell them apart are usable then
-            (`informative_genes`). None takes all.
+            (cases,) group of each training case, NaN where unknown: genes that do not tell them apart
+            (`informative_genes`) keep their columns, which are NaN for everybody, so that nothing is asked of them and
+            all folds have the same columns. None asks for all.
 
         Raises
         ------
@@ -74,12 +75,12 @@ class GeneScale:
         """
         table = numbers_only(training)
         usable = table.columns[(table.max() > table.min()).to_numpy()]
-        if groups is not None:
-            usable = usable[informative_genes(table[usable], groups)]
         kept, too_few = measured_sets(gene_sets, usable, min_genes)
         genes = tuple(gene for members in kept.values() for gene in members)
         once = list(dict.fromkeys(genes))
         centre, spread = _inner_moments(table[once].to_numpy())
+        if groups is not None:
+            spread[~informative_genes(table[once], groups)] = np.nan
         column = {gene: i for i, gene in enumerate(once)}
         place = [column[gene] for gene in genes]
         return cls({name: len(members) for name, members in kept.items()}, genes, too_few, centre[place], spread[place])

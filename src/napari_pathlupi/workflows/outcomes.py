@@ -110,6 +110,26 @@ def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
     return Outcomes(replace(endpoint, classes=classes), values, notes)
 
 
+def groups_of(endpoint: Endpoint, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return (cases,) the group of each training case that informative genes must tell apart, NaN where unknown.
+
+    The class, or the pattern of labels; of a survival 1 for an event before the median time of events and 0 for who was
+    seen beyond it, as G-HANet has it (its two earlier of four bins); of values, above their median or not (our choice).
+    """
+    known = np.isfinite(wanted).all(axis=1)
+    groups = np.full(len(wanted), np.nan)
+    if endpoint.task == "survival":
+        times, events = wanted[:, 0], wanted[:, 1]
+        middle = np.median(times[known & (events == 1)])
+        groups[known & (times >= middle)] = 0.0
+        groups[known & (times < middle) & (events == 1)] = 1.0
+    elif endpoint.task == "regression":
+        groups[known] = wanted[known, 0] > np.median(wanted[known, 0])
+    elif known.any():
+        groups[known] = np.unique(wanted[known], axis=0, return_inverse=True)[1].reshape(-1)
+    return groups
+
+
 def _spelt_alike(cells: Cells, column: str, said: Sequence[str]) -> None:
     spelt: dict[str, str] = {}
     for line, name in zip(cells.frame.index, said, strict=True):

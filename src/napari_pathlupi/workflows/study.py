@@ -84,7 +84,8 @@ def _targets(config: StudyConfig, data: StudyData) -> Targets | None:
     if data.expression is None:
         return None
     split = data.cohort, data.folds
-    return Targets.of(data.expression, data.gene_sets, config.expression.min_genes, split, config.train.objective)
+    targets = Targets.of(data.expression, data.gene_sets, config.expression.min_genes, split, config.train.objective)
+    return replace(targets, told_apart=data.cohort) if config.expression.informative else targets
 
 
 def _claim(folder: Path, config: StudyConfig) -> None:

@@ -55,11 +55,14 @@ class ExpressionPart(ReadingOptions):
         "hallmark", or a file: GMT, or a table with a column per set (SurvPath, MCAT).
     min_genes
         Sets with fewer measured genes that vary are left out.
+    informative
+        Whether an objective that reads genes asks only for those that tell the training cases of a fold apart.
     """
 
     table: str = ""
     gene_sets: str = HALLMARK
     min_genes: int = MIN_GENES
+    informative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

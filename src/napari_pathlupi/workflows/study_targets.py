@@ -14,6 +14,7 @@ from napari_pathlupi.errors import TableError
 from napari_pathlupi.molecular.expression import GeneSetScale
 from napari_pathlupi.molecular.gene_scale import GeneScale
 from napari_pathlupi.molecular.gene_sets import measured_sets
+from napari_pathlupi.workflows.outcomes import groups_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +31,15 @@ class Targets:
         Whether the objective reads genes.
     too_few
         Sets that were left out, with the number of their genes that could be used.
+    told_apart
+        The cohort, where only genes are asked for that tell its training cases apart; None asks for all.
     """
 
     table: pd.DataFrame
     gene_sets: Mapping[str, Sequence[str]]
     by_gene: bool
     too_few: Mapping[str, int]
+    told_apart: Cohort | None = None
 
     @classmethod
     def of(
@@ -91,10 +95,13 @@ class Targets:
         training = self.table.iloc[rows]
         measured = training.dropna(how="all")
         scale: GeneScale | GeneSetScale
-        scale = (
-            GeneScale.fit(measured, self.gene_sets, 1)
-            if self.by_gene
-            else GeneSetScale.fit(measured, self.gene_sets, 1)
-        )
+        if self.by_gene:
+            scale = GeneScale.fit(measured, self.gene_sets, 1, self._groups(rows[training.index.isin(measured.index)]))
+        else:
+            scale = GeneSetScale.fit(measured, self.gene_sets, 1)
         values = scale.apply(training).to_numpy()
         return values, scale.names, dict(scale.sets) if isinstance(scale, GeneScale) else {}
+
+    def _groups(self, rows: Rows) -> npt.NDArray[np.float64] | None:
+        cohort = self.told_apart
+        return None if cohort is None else groups_of(cohort.endpoint, cohort.wanted[rows])
