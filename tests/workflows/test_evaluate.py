@@ -89,6 +89,21 @@ def test_risks_are_parted_and_tested(folder):
     assert "log-rank test p" in page and "the median risk of these cases" in page
 
 
+def test_the_unit_of_times_is_stated_or_said_by_the_cohort(folder):
+    table = save(folder, pd.DataFrame({"case_id": CASES, "risk": np.arange(60.0)}))
+    cohort = pd.read_csv(folder / "cohort.csv")
+
+    def unit(truth: Truth) -> str:
+        return read_predictions(table, folder / "cohort.csv", truth)[0].told.unit
+
+    assert unit(Truth()) == ""
+    assert unit(Truth(unit="weeks")) == "weeks"
+    cohort.assign(time_unit="months").to_csv(folder / "cohort.csv", index=False)
+    assert unit(Truth()) == "months"
+    cohort.assign(OS_days=cohort["time"]).to_csv(folder / "cohort.csv", index=False)
+    assert unit(Truth(time="OS_days")) == "days"
+
+
 def test_censorship_is_the_opposite_of_an_event(folder):
     table = save(folder, pd.DataFrame({"case_id": CASES, "risk": np.arange(60.0)}))
     event = read_predictions(table, folder / "cohort.csv", Truth(event="event"))[0].told

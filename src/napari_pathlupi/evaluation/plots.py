@@ -19,16 +19,17 @@ Plot = tuple[str, str, bytes]
 _INK, _SOFT, _LOW, _HIGH = "#1d2129", "#5d6673", "#0072B2", "#D55E00"
 
 
-def plots(told: Predicted, colours: Sequence[str], unit: str = "") -> list[Plot]:
+def plots(told: Predicted, colours: Sequence[str]) -> list[Plot]:
     """Return the pictures for pooled predictions; those of classes have the colours given, in turn."""
     if isinstance(told, Classified):
         return [_roc(told, colours), _confusion(told), _calibration(told)]
     if isinstance(told, Labelled):
         return [_roc_of_labels(told, colours)]
     if isinstance(told, Valued):
-        return [_values(told, k, unit) for k in range(len(told.names))]
-    groups = risk_groups(told) if isinstance(told, Survived) else None
-    return [_kaplan_meier(groups, unit)] if groups else []
+        return [_values(told, k) for k in range(len(told.names))]
+    if isinstance(told, Survived) and (groups := risk_groups(told)):
+        return [_kaplan_meier(groups, told.unit)]
+    return []
 
 
 def _drawn(draw: Callable[["Axes"], None], width: float = 4.6, height: float = 4.2) -> bytes:
@@ -111,11 +112,11 @@ def _calibration(told: Classified) -> Plot:
     return "Calibration", words, _drawn(draw)
 
 
-def _values(told: Valued, k: int, unit: str) -> Plot:
+def _values(told: Valued, k: int) -> Plot:
     known = np.isfinite(told.truth[:, k])
     truth, said = told.truth[known, k], told.values[known, k]
     ends = min(truth.min(), said.min()), max(truth.max(), said.max())
-    name = f"{told.names[k]} ({unit})" if unit else told.names[k]
+    name = f"{told.names[k]} ({told.unit})" if told.unit else told.names[k]
 
     def draw(axes: "Axes") -> None:
         axes.plot(ends, ends, color=_SOFT, linewidth=0.8, linestyle=":")

@@ -166,11 +166,14 @@ class Valued(Predicted):
         Of the values.
     truth, values
         (n, values); NaN in the truth where unknown.
+    unit
+        Of all of them, "" for none.
     """
 
     names: tuple[str, ...]
     truth: Numbers
     values: Numbers
+    unit: str = ""
 
     def strata(self) -> Indices:
         return np.zeros(len(self.truth), dtype=np.int64)
@@ -202,12 +205,15 @@ class Survived(Predicted):
         (n,) higher is worse.
     groups
         (n,) which model said so: only risks of one model are compared.
+    unit
+        Of the times, "" where nobody says.
     """
 
     times: Numbers
     events: Flags
     risks: Numbers
     groups: Indices
+    unit: str = ""
 
     def strata(self) -> Indices:
         return self.events.astype(np.int64)

@@ -38,8 +38,6 @@ class Evaluation:
         With another model; None without one.
     against
         Which that is.
-    unit
-        Of times or values.
     notes
         What was read and what was left out, a sentence each.
     """
@@ -50,7 +48,6 @@ class Evaluation:
     config: ScoreConfig
     comparison: Comparison | None = None
     against: str = ""
-    unit: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -70,7 +67,7 @@ def report(evaluation: Evaluation, colours: Sequence[str]) -> str:
     """Return the page; classes are drawn in these colours, in turn."""
     pooled = evaluation.predictions.pooled()
     template = Template(files(__package__).joinpath("_report.html").read_text(encoding="utf-8"))
-    pictures = plots(pooled, colours, evaluation.unit)
+    pictures = plots(pooled, colours)
     return template.substitute(
         title=escape(evaluation.title),
         about=escape(_about(pooled)),

@@ -50,7 +50,6 @@ def evaluate(
         config=config,
         comparison=compare(found, other, config) if other else None,
         against=_name(Path(against)) if against else "",
-        unit=truth.stated_unit,
         notes=tuple(dict.fromkeys([*notes, *others_notes])),
     )
 

@@ -16,7 +16,8 @@ from napari_pathlupi.workflows.cohort_table import CASE_COLUMNS, read_cohort
 
 Numbers = npt.NDArray[np.float64]
 
-PROBABILITY, VALUE, RISK, FOLD, SET = "prob_", "value_", "risk", "fold", "set"
+PROBABILITY, VALUE, RISK, FOLD, SET, TIME_UNIT = "prob_", "value_", "risk", "fold", "set", "time_unit"
+UNSTATED = "the unit of the table"
 _SUM = 0.02
 """How far probabilities may be from summing to 1: they may have been written with two digits (our choice)."""
 
@@ -28,14 +29,14 @@ class Truth:
     Parameters
     ----------
     label
-        Of one of several classes.
+        Column of the class of a case.
     time
-        Survival: of the times.
+        Survival: column of the times.
     event, censorship
-        Survival: how it ended, by what a 1 means: the event, or a censored case. One of the two; if neither is given,
-        the column "event".
+        Survival: column of the outcome, by what a 1 in it means: the event, or a censored case. One of the two; if
+        neither is given, "event".
     unit
-        Of times or values, for the axes.
+        Unit of times or values; of times also read from the cohort's column time_unit or the name of their column.
     """
 
     label: str = "label"
@@ -47,11 +48,6 @@ class Truth:
     def __post_init__(self) -> None:
         if self.event and self.censorship:
             raise TableError("name the column of the outcome once: --event where 1 is the event, else --censorship.")
-
-    @property
-    def stated_unit(self) -> str:
-        """The unit, or that which the name of the column of times says; "" for none."""
-        return self.unit or next((word for word in TIME_UNITS if word.rstrip("s") in self.time.lower()), "")
 
 
 def read_predictions(
@@ -118,12 +114,20 @@ def _endpoint(cells: Cells, cohort: str | Path, truth: Truth) -> Endpoint:
         return Endpoint.regression(*values, unit=truth.unit)
     if RISK in cells.frame.columns:
         outcome = truth.censorship or truth.event or "event"
-        unit = truth.stated_unit or "the unit of the table"
+        unit = truth.unit or _unit(cohort, truth.time) or UNSTATED
         return Endpoint("survival", (truth.time, outcome), one_is_censored=bool(truth.censorship), unit=unit)
     raise TableError(
         f"{cells.name} has no predictions: columns prob_<class>, value_<name> or risk are needed, it has "
         f"{', '.join(cells.frame.columns[:8])}."
     )
+
+
+def _unit(cohort: str | Path, time: str) -> str:
+    """The unit of times that the table says in its column time_unit or in the name of the times."""
+    cells = read_cells(cohort)
+    column = cells.find("", (TIME_UNIT,), "the unit of the times")
+    said = cells.values(column)[0] if column else time.lower()
+    return next((word for word in TIME_UNITS if word.rstrip("s") in said), "")
 
 
 def _named(cells: Cells, prefix: str) -> list[str]:
@@ -153,8 +157,11 @@ def _told(cells: Cells, endpoint: Endpoint, wanted: Numbers, groups: npt.NDArray
     if endpoint.task == "multilabel":
         return Labelled(endpoint.columns, wanted, _probabilities(cells, endpoint.columns))
     if endpoint.task == "regression":
-        return Valued(endpoint.columns, wanted, _numbers(cells, [f"{VALUE}{name}" for name in endpoint.columns]))
-    return Survived(wanted[:, 0], wanted[:, 1] == 1, _numbers(cells, [RISK])[:, 0], groups)
+        return Valued(
+            endpoint.columns, wanted, _numbers(cells, [f"{VALUE}{name}" for name in endpoint.columns]), endpoint.unit
+        )
+    unit = "" if endpoint.unit == UNSTATED else endpoint.unit
+    return Survived(wanted[:, 0], wanted[:, 1] == 1, _numbers(cells, [RISK])[:, 0], groups, unit)
 
 
 def _probabilities(cells: Cells, names: Sequence[str]) -> Numbers:

@@ -43,7 +43,7 @@ def cohort_as_used(data: StudyData) -> pd.DataFrame:
     if endpoint.task == "classification":
         table["label"] = ["" if np.isnan(value) else endpoint.classes[int(value)] for value in wanted[:, 0]]
     elif endpoint.task == "survival":
-        table |= {"time": wanted[:, 0], "event": wanted[:, 1]}
+        table |= {"time": wanted[:, 0], "event": wanted[:, 1], "time_unit": endpoint.unit}
     else:
         table |= dict(zip(endpoint.columns, wanted.T, strict=True))
     table |= {key: values for key, values in data.folds.as_columns().items() if key != "case_id"}
