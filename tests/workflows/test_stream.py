@@ -10,7 +10,7 @@ from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPar
 from napari_pathlupi.catalogue import slide_encoders
 from napari_pathlupi.errors import InferenceError, MismatchError
 from napari_pathlupi.workflows.model import SlideModel
-from napari_pathlupi.workflows.stream import StreamConfig, infer_stream
+from napari_pathlupi.workflows.stream import OF_ACTIVITY, StreamConfig, infer_stream
 
 DIM, TILES = 12, 101
 IN_PARTS = [name for name in slide_encoders if slide_encoders[name].streams]
@@ -88,12 +88,23 @@ def test_the_maps_of_gene_sets_are_given_or_written_as_they_come(bag, tmp_path):
     np.testing.assert_allclose(np.load(path), heads, atol=1e-6)
 
 
+@pytest.mark.parametrize("encoder", ["mean", "max", "abmil", "clam-mb", "threads"])
+def test_the_map_of_a_gene_set_with_a_linear_head_adds_up_to_its_activity(encoder, bag):
+    model = a_model(encoder)
+    last = list(infer_stream(model, bag, StreamConfig(batch=30, maps=("E2F",))))[-1]
+    assert last.maps_method == OF_ACTIVITY
+    bias = model.objective.heads.bias[1].item()
+    assert last.maps["E2F"].sum() + bias == pytest.approx(last.activity["E2F"], abs=1e-5)
+    assert last.evidence.shape == (TILES, 3)
+
+
 @pytest.mark.parametrize(
     ("encoder", "rows", "config", "words"),
     [
         ("transmil", np.zeros((3, DIM)), StreamConfig(), "must see all tiles of a slide at once"),
         ("abmil", np.zeros((3, DIM + 1)), StreamConfig(), r"got an array of shape \(3, 13\)"),
-        ("abmil", np.zeros((3, DIM)), StreamConfig(maps=("E2F",)), "has no token for each gene set"),
+        ("abmil", np.zeros((3, DIM)), StreamConfig(maps=("MYC",)), "no map of MYC: known are HYPOXIA, E2F"),
+        ("abmil", np.zeros((3, DIM)), StreamConfig(maps_to="maps.npy"), "ask for some by their names"),
         ("pathlupi", np.zeros((3, DIM)), StreamConfig(maps=("MYC",)), "no map of MYC: known are HYPOXIA, E2F"),
     ],
 )

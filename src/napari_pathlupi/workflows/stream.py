@@ -13,8 +13,11 @@ from torch import Tensor
 
 from napari_pathlupi.core.results import Answer, ReferenceCheck
 from napari_pathlupi.errors import InferenceError, MismatchError, OutputError
+from napari_pathlupi.molecular.objectives.reconstruction import Reconstruction
 from napari_pathlupi.slide_encoders._stream import Stream, precise
 from napari_pathlupi.workflows.model import SlideModel, device_failures
+
+OF_TOKENS, OF_ACTIVITY = "attention of the gene set's token", "exact share of the gene set's activity"
 
 
 class Bag(Protocol):
@@ -40,9 +43,10 @@ class StreamConfig:
         Least time between two provisional answers where each takes passes of its own (our choice). The tiles must also
         have doubled since, so that all of them together cost no more than the answer itself.
     maps
-        Gene sets whose maps are wanted; of an encoder with a token for each.
+        Gene sets whose maps are wanted: of an encoder with a token for each, or with a linear head for each.
     maps_to
-        File, ``.npy``, for the maps of *all* gene sets, (sets, N) float32, written as they come; "" for none.
+        File, ``.npy``, for the maps of *all* gene sets, (sets, N) float32, written as they come; "" for none. Of an
+        encoder with tokens only.
     """
 
     batch: int = 4096
@@ -64,7 +68,9 @@ class Streamed:
     attention, evidence
         (N,) and (N, C) float32, at the end and where the slide encoder tells them.
     maps
-        (N,) share of each tile, float32, for the gene sets asked for; at the end.
+        (N,) float32 for the gene sets asked for; at the end.
+    maps_method
+        What they are: `OF_TOKENS` or `OF_ACTIVITY`; with the bias of its head, the latter adds up to the activity.
     activity, reference
         As of `SlideOutput`, at the end.
     """
@@ -76,6 +82,7 @@ class Streamed:
     attention: npt.NDArray[np.float32] | None = None
     evidence: npt.NDArray[np.float32] | None = None
     maps: Mapping[str, npt.NDArray[np.float32]] | None = None
+    maps_method: str = ""
     activity: Mapping[str, float] | None = None
     reference: ReferenceCheck | None = None
 
@@ -124,17 +131,30 @@ class _Reading:
             raise MismatchError(f"the model reads tiles of {dim} numbers, got an array of shape {bag.shape}.")
         if not bag.shape[0]:
             raise InferenceError("0 tiles: a model needs at least one; embed the slide again.")
-        names = tuple(model.gene_sets) if model.slide_encoder.token_shape[0] == len(model.gene_sets) else ()
-        strange = [name for name in config.maps if name not in names]
-        if strange or (config.maps_to and not names):
+        self.model, self.bag, self.config, self.count = model, bag, config, bag.shape[0]
+        self.names, self.weight = self._maps()
+
+    def _maps(self) -> tuple[tuple[str, ...], Tensor]:
+        """Which gene sets have maps, and what evidence is asked for: of the outputs and of those sets."""
+        model, wanted, tokens = self.model, self.config.maps, self.model.slide_encoder.token_shape[0]
+        linear = isinstance(model.objective, Reconstruction) and not tokens
+        names = tuple(model.gene_sets) if linear or tokens == len(model.gene_sets) else ()
+        strange = [name for name in wanted if name not in names]
+        if strange or (self.config.maps_to and (linear or not names)):
+            known = ", ".join(names) or "none, as there is no token and no linear head for each"
             raise MismatchError(
-                f"the model has no map of {', '.join(strange) or 'any gene set'}: "
-                f"{'known are ' + ', '.join(names) if names else 'its slide encoder has no token for each gene set'}."
+                f"the model has no map of {', '.join(strange)}: known are {known}."
+                if strange
+                else "only a model with a token for each gene set writes all their maps: ask for some by their names."
             )
-        self.model, self.bag, self.config, self.names, self.count = model, bag, config, names, bag.shape[0]
+        rows = model.head.weight
+        if linear and wanted:
+            assert isinstance(model.objective, Reconstruction)
+            rows = torch.cat([rows, model.objective.heads.weight[[names.index(name) for name in wanted]]])
+        return names, rows.detach()
 
     def stream(self) -> Stream:
-        return self.model.slide_encoder.stream(self.model.head.weight)
+        return self.model.slide_encoder.stream(self.weight)
 
     def parts(self, end: int) -> Iterator[tuple[int, Tensor]]:
         """The standardised vectors up to a tile, with the number of the first of each part."""
@@ -193,18 +213,20 @@ class _Reading:
             activity = objective.activity(model.anchor(encoded)) if objective is not None else None
             attention, evidence = stream.attention(), stream.evidence()
             distance = float(model.reference((total / self.count).to(model.feature_mean)))
-        maps: dict[str, npt.NDArray[np.float32]] = {}
-        looked = None if attention is None else attention.cpu().numpy()
+        told = np.empty((self.count, 0), np.float32) if evidence is None else evidence.cpu().numpy()
+        maps = dict(zip(self.config.maps, told[:, model.task.outputs :].T, strict=False))
+        looked, method = None if attention is None else attention.cpu().numpy(), OF_ACTIVITY
         if attention is None and model.slide_encoder.gives_attention:
-            looked, maps = self.looked(stream)
+            (looked, maps), method = self.looked(stream), OF_TOKENS
         return Streamed(
             answer=said.answer,
             outputs=said.outputs,
             read=self.count,
             tiles=self.count,
             attention=looked,
-            evidence=None if evidence is None else evidence.cpu().numpy(),
+            evidence=None if evidence is None else told[:, : model.task.outputs],
             maps=maps,
+            maps_method=method if maps else "",
             activity={} if activity is None else dict(zip(model.gene_sets, activity[0].tolist(), strict=True)),
             reference=ReferenceCheck(distance, model.reference_limit),
         )
