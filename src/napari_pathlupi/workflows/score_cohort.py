@@ -51,16 +51,12 @@ def score_cohort_steps(
 
     Parameters
     ----------
-    bundle
-        The model.
+    bundle, config
+        The model, and how cases are scored.
     cohort
         Table with a row per case or slide; only the columns of cases and slides are looked at.
-    bags
-        Folder of features, a file per slide, or a store.
-    config
-        How cases are scored.
-    stated
-        What files of features do not say.
+    bags, stated
+        Folder of features, a file per slide, or a store; and what such files do not say.
 
     Raises
     ------
