@@ -144,7 +144,7 @@ def test_few_shots_stand_beside_all_and_too_many_are_left_out_with_the_count(tmp
     found = _values(report)
     assert found["Balanced accuracy 1 shots"] < found["Balanced accuracy 8 shots"] <= found["Balanced accuracy"] + 0.1
     assert not any("16 shots" in name for name in found)
-    assert report.skipped[0].startswith("Fold 0 with 16 shots is left out: 16 cases of each class are not there")
+    assert report.skipped[0].startswith("Folds 0, 1 with 16 shots are left out: 16 cases of each class are not there")
     with pytest.raises(SettingsError, match="few shots are of classes"):
         probe(_cases(tmp_path, OS), THIRDS, replace(FEW, shots=(4,)))
 

@@ -51,7 +51,7 @@ class Attempts:
     """Folds that could be tested, and why others could not."""
 
     tested: list[FoldScores] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    refused: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     notes: dict[str, list[int]] = field(default_factory=dict)
 
     def attempt(self, number: int, what: str, test: Callable[[], FoldScores]) -> None:
@@ -59,7 +59,8 @@ class Attempts:
         try:
             scores = test()
         except UnusableFoldError as error:
-            self.skipped.append(f"Fold {number}{what} is left out: {error}.")
+            folds = self.refused.setdefault((what, str(error)), [])
+            folds += [number] if number not in folds else []
             return
         self.tested.append(scores)
         for note in scores.notes:
@@ -68,7 +69,17 @@ class Attempts:
     def must_have_tested(self) -> None:
         """Raise `UnusableFoldError` with all reasons when no fold could be tested."""
         if not self.tested:
-            raise UnusableFoldError(f"no fold can be tested. {' '.join(dict.fromkeys(self.skipped))}".rstrip("."))
+            raise UnusableFoldError(f"no fold can be tested. {' '.join(self.skipped)}".rstrip("."))
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Which folds are left out and why, equal reasons once."""
+        return tuple(
+            f"Fold {folds[0]}{what} is left out: {why}."
+            if len(folds) == 1
+            else f"Folds {', '.join(map(str, folds))}{what} are left out: {why}."
+            for (what, why), folds in self.refused.items()
+        )
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def probe(cases: DownstreamCases, folds: Folds | None = None, settings: ProbeSet
     return Report(
         name,
         tuple(scores),
-        tuple(tried.skipped),
+        tried.skipped,
         (*cases.notes, *words_of_split(cases, folds), *tried.said),
         as_dict(settings) | done,
         tuple(tried.tested),
@@ -92,7 +92,7 @@ def _few_shots(
         for repeat in range(settings.repeats):
             seed = (settings.seed, shots, number, repeat)
             tried.attempt(number, f" with {shots} shots", partial(_few_shot_fold, cases, settings, seed, train, test))
-    whole.skipped += list(dict.fromkeys(tried.skipped))
+    whole.refused.update(tried.refused)
     if tried.tested:
         yield from scored(tried.tested, cases, settings, f"{shots} shots")
 

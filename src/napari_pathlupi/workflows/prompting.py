@@ -58,7 +58,7 @@ def prompt(
     tried.must_have_tested()
     scores = scored(tried.tested, slides, settings)
     notes = (f"Support set: {support.notes[0]}", *slides.notes, how, *tried.said, *((SIGN,) if slides.survival else ()))
-    return Report("molecular prompting", scores, tuple(tried.skipped), notes, as_dict(settings), tuple(tried.tested))
+    return Report("molecular prompting", scores, tried.skipped, notes, as_dict(settings), tuple(tried.tested))
 
 
 def _parts(

@@ -51,7 +51,7 @@ def retrieve(
     return Report(
         "retrieval",
         scored(tried.tested, cases, settings),
-        tuple(tried.skipped),
+        tried.skipped,
         (*cases.notes, how),
         as_dict(settings),
         tuple(tried.tested),
