@@ -46,7 +46,8 @@ class Run:
         if not self.prediction.reference.supported:
             return "not supported"
         answer = self.prediction.answer
-        return f"{answer.headline} {answer.certainty}" + (" (partial)" if self.prediction.partial else "")
+        doubt = " (not sure)" if answer.doubt else ""
+        return f"{answer.headline} {answer.certainty}{doubt}" + (" (partial)" if self.prediction.partial else "")
 
     @property
     def time(self) -> str:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from qtpy.QtWidgets import QLabel
 
-from handmade import a_prediction
+from handmade import FRAME, a_prediction
 from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.runs import Run
 from napari_pathlupi.tasks.classification import Classification
 from napari_pathlupi.tasks.regression import Regression
 from napari_pathlupi.tasks.survival import Survival
@@ -47,6 +48,9 @@ def test_doubt_is_said_in_words_below_the_headline_and_not_of_an_unlike_slide(vi
     answer = Classification(["A", "B", "C"]).answer(torch.tensor([1.0, 0.8, -4.0]), TOLD)
     view.show_prediction(replace(a_prediction(), answer=answer))
     assert view.told.text() == "Not sure: A or B (90 % set)."
+    assert Run("1", FRAME, "whole tissue", replace(a_prediction(), answer=answer)).answer.startswith(
+        "A 55 % (not sure)"
+    )
     view.show_prediction(replace(a_prediction(supported=False), answer=answer))
     assert not view.told.isVisible()
 

@@ -50,7 +50,8 @@ def test_the_curve_falls_and_the_median_lies_where_it_passes_a_half():
 def test_with_a_calibration_the_risk_is_told_among_the_validation_cases():
     answer = TASK.answer(torch.zeros(4), Calibration(200, risks=(-4.0, -0.9375, 0.0)))
     assert (answer.headline, answer.certainty) == ("Risk", "above 50 % of 200 cases")
-    assert TASK.answer(torch.full((4,), 50.0), Calibration(200, risks=(-4.0, -2.0, -1.0))).below == 1
+    worst = TASK.answer(torch.full((4,), 50.0), Calibration(200, risks=(-4.0, -2.0, -1.0)))
+    assert (worst.below, worst.certainty) == (1, "above nearly all of 200 cases")
 
 
 def test_times_close_together_are_told_apart():

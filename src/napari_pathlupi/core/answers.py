@@ -144,7 +144,7 @@ class LabelProbabilities(Answer):
 
     @property
     def certainty(self) -> str:
-        return f"{len(self.present)} of {len(self.labels)} labels"
+        return f"({len(self.present)} of {len(self.labels)} labels)"
 
     @property
     def remark(self) -> str:

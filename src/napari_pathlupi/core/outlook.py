@@ -252,9 +252,9 @@ class SurvivalCurve(Answer):
 
 def _standing(below: float, cases: int) -> str:
     """No share is told as all or none: the validation cases are not all there are."""
-    share = f"{100 * min(max(below, 0.01), 0.99):.0f} %"
-    few, many = "at most " * (below < 0.01), "at least " * (below > 0.99)
-    return f"above {few}{many}{share} of {cases} cases"
+    if not 0.005 <= below < 0.995:
+        return f"{'above' if below > 0.5 else 'below'} nearly all of {cases} cases"
+    return f"above {100 * below:.0f} % of {cases} cases"
 
 
 def told(times: Sequence[float]) -> tuple[str, ...]:

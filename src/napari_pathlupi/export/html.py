@@ -39,7 +39,7 @@ def report(prediction: Prediction) -> str:
         headline=escape(answer.headline),
         certainty=escape(answer.certainty),
         length="" if len(answer.certainty) <= len("100 %") else "long",
-        remark=f"<p>{escape(answer.remark)}</p>" if answer.remark else "",
+        remark=f"<p>{escape(answer.remark)}</p>" if answer.remark and reference.supported else "",
         bars="\n".join(map(_bar, answer.rows())),
         reference=escape(
             f"Like the slides that the model learned from ({reference})."
