@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.catalogue import tasks
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import MismatchError
@@ -84,9 +83,9 @@ def test_where_nothing_is_known_the_loss_is_zero(task, wanted, outputs):
 
 def test_the_loss_falls_as_the_outputs_move_to_the_truth(task, wanted, outputs):
     known = torch.from_numpy(wanted).float()
-    optimiser = torch.optim.Adam([outputs], lr=0.1)
+    optimiser = torch.optim.Adam([outputs], lr=0.15)
     losses = []
-    for _ in range(60):
+    for _ in range(40):
         loss = task.loss(outputs, known)
         optimiser.zero_grad()
         loss.backward()
@@ -121,8 +120,7 @@ def test_each_output_has_a_name_of_its_own(task):
 
 
 def test_it_is_built_again_from_its_settings_in_a_card(name, task):
-    part = CataloguePart(name=name, settings=dict(task.settings()))
-    again = tasks[name](**CataloguePart.model_validate_json(part.model_dump_json()).settings)
+    again = tasks[name](**json.loads(json.dumps(task.settings(), allow_nan=False)))
     assert again.settings() == task.settings()
 
 

@@ -1,8 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from napari_pathlupi.bundle import _Part
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import MismatchError
 from napari_pathlupi.evaluation.calibration import calibrated_classes, conformal_quantile
@@ -90,12 +91,8 @@ def test_labels_get_a_temperature_and_risks_a_place_among_cases():
 
 
 def test_it_travels_in_a_card_as_json():
-    class Carrier(_Part):
-        calibration: Calibration | None = None
-
     told = calibrate(ABC, *cases(100, 10), 0.9, per_class=True)
-    assert Carrier.model_validate_json(Carrier(calibration=told).model_dump_json()).calibration == told
-    assert Calibration.of(told.as_dict()) == told
+    assert Calibration.of(json.loads(json.dumps(told.as_dict(), allow_nan=False))) == told
     with pytest.raises(ValueError, match="a temperature above 0"):
         Calibration(3, temperature=0.0)
     with pytest.raises(ValueError, match="ascending risks"):
