@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from napari_pathlupi.errors import MismatchError, SettingsError
+from napari_pathlupi.evaluation.plots import plots
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Survived, Valued
 from napari_pathlupi.evaluation.scoring import Predictions, ScoreConfig, compare, resampled, score
 
@@ -103,6 +104,20 @@ def test_labels_and_values_are_scored_where_they_are_known():
     assert figures["AUROC of Y"].value == pytest.approx(known)
     values = Valued(("Purity",), truth[:, :1] * 5, truth[:, :1] * 5)
     assert score(Predictions(NAMES, ("",) * 90, values), QUICK)[-1].figures["R²"].value == 1
+
+
+def test_what_is_known_of_no_case_of_a_fold_is_left_out_of_the_mean():
+    truth = (RNG.random((90, 2)) < 0.5).astype(float)
+    truth[:45, 1] = np.nan
+    folds = tuple(str(i // 45) for i in range(90))
+    for told in (Labelled(("X", "Y"), truth, RNG.random((90, 2))), Valued(("X", "Y"), truth, RNG.random((90, 2)))):
+        first, second, mean, _ = score(Predictions(NAMES, folds, told), QUICK)
+        of_y = [name for name in first.figures if name.endswith("of Y")]
+        assert len(of_y) == 3
+        for name in of_y:
+            assert np.isnan(first.figures[name].value)
+            assert mean.figures[name].value == second.figures[name].value
+        plots(told.take(np.arange(45)), ["#000000"])
 
 
 def test_a_better_model_is_found_better_and_the_same_is_not():

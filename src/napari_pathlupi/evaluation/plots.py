@@ -26,7 +26,7 @@ def plots(told: Predicted, colours: Sequence[str]) -> list[Plot]:
     if isinstance(told, Labelled):
         return [_roc_of_labels(told, colours)]
     if isinstance(told, Valued):
-        return [_values(told, k) for k in range(len(told.names))]
+        return [_values(told, k) for k in range(len(told.names)) if np.isfinite(told.truth[:, k]).any()]
     if isinstance(told, Survived) and (groups := risk_groups(told)):
         return [_kaplan_meier(groups, told.unit)]
     return []
