@@ -125,6 +125,17 @@ def test_every_parameter_learns(encoder):
     assert not silent
 
 
+def test_it_learns_in_mixed_precision(encoder):
+    features, real = bags(4), torch.arange(TILES).expand(4, -1) < torch.tensor([[TILES], [5], [TILES], [3]])
+    with torch.autocast("cpu", torch.bfloat16):
+        encoded = encoder(features, real)
+        loss = encoded.embedding.float().square().sum()
+        loss = loss + encoder.extra_loss(encoded, real, torch.tensor([0, 1, 1, -1]))
+    assert loss.isfinite()
+    if any(True for _ in encoder.parameters()):
+        loss.backward()
+
+
 def test_double_precision_agrees_with_single(encoder):
     features = bags(3)
     single = encoder(features, all_real(features)).embedding

@@ -50,7 +50,7 @@ class NystromAttention(nn.Module):
         """Return the shares at which the first token takes the others, before any approximation."""
         q, k, _ = self._queries_keys_values(tokens)
         scores = q[:, :, 0, None] @ k[:, :, 1:].mT
-        return scores[:, :, 0].softmax(dim=-1)
+        return scores[:, :, 0].to(self.to_qkv.weight).softmax(dim=-1)  # in full precision in mixed training too
 
     def _queries_keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parts = self.to_qkv(tokens).view(*tokens.shape[:2], 3, self.heads, -1)
