@@ -24,7 +24,7 @@ from napari_pathlupi.workflows.evaluate import evaluate, write_evaluation
 from napari_pathlupi.workflows.prediction_table import Truth, read_predictions
 
 QUICK = ScoreConfig(resamples=100)
-CLASSES = ["Luminal <A>", "Basal", "HER2"]
+CLASSES = ["Luminal <A>", "Basal", "HER$2_^$"]
 LABELS = np.arange(60) % 3
 CASES = [f"TCGA-AB-{i:04d}" for i in range(60)]
 

@@ -33,14 +33,16 @@ def plots(told: Predicted, colours: Sequence[str]) -> list[Plot]:
 
 
 def _drawn(draw: Callable[["Axes"], None], width: float = 4.6, height: float = 4.2) -> bytes:
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    draw(axes)
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
+    with rc_context({"text.parse_math": False}):  # a name may hold a dollar sign
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes)
+        figure.savefig(content, format="png", dpi=150)
     return content.getvalue()
 
 
