@@ -57,6 +57,22 @@ def _without_rna(slide_encoder: str) -> TrainConfig:
     )
 
 
+_FINE_TUNED = TrainConfig(
+    slide_encoder="threads",
+    settings={"width": 1024, "heads": 2},
+    objective="",
+    weight=0.0,
+    rna_steps=0,
+    epochs=5,
+    batch=1,
+    tiles=2048,
+    learning_rate=2.5e-5,
+    weight_decay=0.0,
+    warm_up=0.2,
+)
+"""As published with Threads (arXiv 2501.16652, Online Methods): AdamW, no layer decay, no accumulation, one epoch of
+warm-up and a half cosine (GigaPath's), the last epoch kept, the loss weighted by class (``task.settings``)."""
+
 PRESETS: Mapping[str, Preset] = {
     "pathlupi-anchored": Preset(
         "Gated attention whose embedding must tell gene-set activity: expression alone first, then beside the task.",
@@ -76,6 +92,10 @@ PRESETS: Mapping[str, Preset] = {
     "clam-mb": Preset("CLAM with an attention per class, without expression.", _without_rna("clam-mb")),
     "transmil": Preset("TransMIL, without expression; the order of the tiles matters.", _without_rna("transmil")),
     "dsmil": Preset("DSMIL, without expression.", _without_rna("dsmil")),
+    "threads-finetune": Preset(
+        "Threads' fine-tuning: its slide encoder, pre-trained or new, and a linear head; five epochs, a case a step.",
+        _FINE_TUNED,
+    ),
     "mean": Preset("The mean tile and a linear head: the floor.", _without_rna("mean")),
     "max": Preset("The largest value of each feature and a linear head.", _without_rna("max")),
 }

@@ -58,10 +58,9 @@ class Study:
     @property
     def total(self) -> int:
         """Steps of the whole study."""
-        config = self.config.train
-        return (
-            (config.rna_steps + config.steps) * len(self.weights) * len(self.config.model.seeds) * len(self.data.folds)
-        )
+        config, folds = self.config.train, self.data.folds
+        steps = config.rna_steps + config.steps_for(len(folds.train(0)))
+        return steps * len(self.weights) * len(self.config.model.seeds) * len(folds)
 
     def training(self, rows: Rows) -> tuple[TrainingCases, dict[str, int]]:
         """Return the cases to learn from, their expression scaled on them alone, and the genes of each set."""

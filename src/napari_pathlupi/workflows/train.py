@@ -21,7 +21,8 @@ from napari_pathlupi.workflows.parallel import agreed, rank, sum_gradients, summ
 from napari_pathlupi.workflows.train_batches import Batch, Schedule
 from napari_pathlupi.workflows.train_cases import MIN_CASES, TrainingCases
 from napari_pathlupi.workflows.train_config import TrainConfig
-from napari_pathlupi.workflows.train_state import Check, State, read_state, write_state
+from napari_pathlupi.workflows.train_start import begin_from
+from napari_pathlupi.workflows.train_state import Check, State, new_state, read_state, write_state
 from napari_pathlupi.workflows.validation import HeldOut
 
 __all__ = [
@@ -132,15 +133,17 @@ def watched_steps(
     return Trained(state.model.eval(), tuple(state.checks))
 
 
-def _begun(cases: TrainingCases, config: TrainConfig, watch: Watch) -> State:
+def _begun(cases: TrainingCases, config: TrainConfig, watch: Watch) -> State[SlideModel]:
     """Where the training is: at its start, or where it was saved."""
     torch.manual_seed(config.seed)
     model = SlideModel(recipe_of(cases, config))
     with device_failures(config.device):
         _standardise_on(model, cases.looked_at)
+        if config.start:
+            begin_from(model, config.start)
         model.to(config.device).train()
         _prepare(model, cases)
-    state = State.new(model, config, cases)
+    state = new_state(model, config, cases)
     if watch.state is not None and watch.state.exists():
         read_state(watch.state, state)
     return state
@@ -154,10 +157,10 @@ def _prepare(model: SlideModel, cases: TrainingCases) -> None:
         model.objective.prepare(targets, wanted, model.task.loss)
 
 
-def _step(state: State, schedule: Schedule, config: TrainConfig) -> float:
+def _step(state: State[SlideModel], schedule: Schedule, config: TrainConfig) -> float:
     """One step of the optimiser; returns the loss."""
     for group in state.optimiser.param_groups:
-        group["lr"] = config.learning_rate * _rate((state.step + 1) / schedule.total)
+        group["lr"] = config.learning_rate * _rate((state.step + 1) / schedule.total, config.warm_up)
     state.optimiser.zero_grad()
     whole = torch.zeros((), device=config.device)
     for batch in schedule.parts(state.step):
@@ -171,7 +174,7 @@ def _step(state: State, schedule: Schedule, config: TrainConfig) -> float:
     return summed(whole).item()
 
 
-def _look(state: State, total: int, config: TrainConfig, watch: Watch) -> None:
+def _look(state: State[SlideModel], total: int, config: TrainConfig, watch: Watch) -> None:
     """A check, where this step is one."""
     due = config.checks and state.step * config.checks // total > (state.step - 1) * config.checks // total
     if not due:
@@ -200,7 +203,7 @@ def smoothed(checks: Sequence[Check]) -> float:
     return float(np.mean([check.score for check in checks[-SMOOTHED:]])) if checks else math.nan
 
 
-def _keep(watch: Watch, state: State) -> None:
+def _keep(watch: Watch, state: State[SlideModel]) -> None:
     if watch.state is not None and not rank():
         write_state(watch.state, state)
 
@@ -233,12 +236,15 @@ def _standardise_on(model: SlideModel, bags: Bags) -> None:
 
 
 def _refer_to(model: SlideModel, bags: Bags) -> None:
-    mean, spread = bags.moments()
+    mean, spread = (part.cpu().numpy() for part in (model.feature_mean, model.feature_scale))
     model.reference_limit = model.reference.fit((bags.means() - mean) / spread)
 
 
-def _rate(progress: float) -> float:
-    """Share of the full learning rate: up over the first twentieth, then down as a cosine to 0."""
+def _rate(progress: float, warm_up: float) -> float:
+    """Share of the full learning rate: up, then down as a cosine to 0; see `TrainConfig`."""
+    if warm_up:
+        late = max(progress - warm_up, 0) / (1 - warm_up)
+        return min(progress / warm_up, 1.0) * 0.5 * (1 + math.cos(math.pi * late))
     return min(progress / 0.05, 1.0) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -70,8 +70,10 @@ class Schedule:
         self._cases, self._has_rna, self._config = cases, has_rna, config
         self._has_label: npt.NDArray[np.bool_] = np.asarray(np.isfinite(cases.wanted).any(axis=1))
         self.rna_steps = config.rna_steps if has_rna.any() else 0
-        self.total = self.rna_steps + config.steps
-        stages = ((has_rna, self.rna_steps), (has_rna | self._has_label, config.steps))
+        useful = has_rna | self._has_label
+        steps = config.steps_for(int(useful.sum()))
+        self.total = self.rna_steps + steps
+        stages = ((has_rna, self.rna_steps), (useful, steps))
         self._orders = [self._order(i, np.flatnonzero(pool), steps) for i, (pool, steps) in enumerate(stages)]
         none = np.zeros((len(cases.wanted), 0))
         self._targets = none if cases.targets is None else cases.targets

@@ -1,5 +1,6 @@
 """How a model is trained."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,8 @@ class TrainConfig:
     steps
         Steps with both losses. Their number is fixed: choosing a checkpoint by validation loss stops arms at different
         maturity and falsifies every comparison.
+    epochs
+        How often every case is seen with both losses, in place of ``steps``; 0 counts steps.
     batch
         Cases per step.
     accumulate
@@ -35,6 +38,10 @@ class TrainConfig:
         Tiles drawn from each bag per step, without replacement; all where a bag has fewer.
     learning_rate, weight_decay
         Of AdamW (Loshchilov and Hutter, ICLR 2019); the rate rises over the first twentieth and falls as a cosine to 0.
+    warm_up
+        Share of the steps over which the rate rises before it falls as a half cosine, as GigaPath's; 0 as above.
+    start
+        File or folder with the weights of a slide encoder to begin from; "" begins anew.
     seed
         Of weights, order, drawn tiles and dropout: the same seed gives the same model on the same device.
     device
@@ -56,11 +63,14 @@ class TrainConfig:
     weight: float = 5.0
     rna_steps: int = 300
     steps: int = 700
+    epochs: int = 0
     batch: int = 16
     accumulate: int = 1
     tiles: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
+    warm_up: float = 0.0
+    start: str = ""
     seed: int = 0
     device: str = "cpu"
     amp: str = ""
@@ -73,7 +83,13 @@ class TrainConfig:
             raise SettingsError(f"there is no mixed precision {self.amp!r}: choose bf16, fp16 or none.")
         if self.amp and not self.device.startswith("cuda"):
             raise SettingsError(f"mixed precision ({self.amp}) is for CUDA, the device is {self.device}: leave it out.")
-        least = {"batch": 1, "accumulate": 1, "tiles": 1, "steps": 0, "rna_steps": 0, "weight": 0, "checks": 0}
-        for name, value in least.items():
+        if not 0 <= self.warm_up < 1:
+            raise SettingsError(f"warm_up is {self.warm_up:g}: give a share of the steps, 0 to less than 1.")
+        least = {"batch": 1, "accumulate": 1, "tiles": 1, "steps": 0, "epochs": 0, "rna_steps": 0, "weight": 0}
+        for name, value in (least | {"checks": 0}).items():
             if getattr(self, name) < value:
                 raise SettingsError(f"{name} is {getattr(self, name)}: give {value} or more.")
+
+    def steps_for(self, cases: int) -> int:
+        """Return the steps with both losses for so many cases."""
+        return math.ceil(self.epochs * cases / self.batch) if self.epochs else self.steps

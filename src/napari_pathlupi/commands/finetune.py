@@ -1,0 +1,34 @@
+"""``pathlupi finetune``."""
+
+import argparse
+from pathlib import Path
+
+from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    words = "a study, as `pathlupi init train` writes it: cohort, features, task, folds; its model is not used"
+    parser.add_argument("config", type=Path, metavar="CONFIG", help=words)
+    start = "weights of a pre-trained slide encoder: a folder or a safetensors file; without it they begin anew"
+    parser.add_argument("--start", default="", metavar="WEIGHTS", help=start)
+    parser.add_argument("--task", default="", help="a named task, such as brca-pam50")
+    change = "change a setting, as training.epochs=10; may be given often"
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=change)
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.finetune import fine_tuned
+    from napari_pathlupi.workflows.study import PREDICTIONS, train_study_steps
+    from napari_pathlupi.workflows.study_file import read_study
+    from napari_pathlupi.workflows.study_report import told
+
+    config = fine_tuned(read_study(chosen.config, chosen.changes, chosen.task), chosen.start)
+    with interruptible() as cancel:
+        folder = show(train_study_steps(config, cancel), "Fine-tuning")
+    print(told(folder))
+    print(f"{folder}: {PREDICTIONS}, curves, log and the model in {folder / 'model'}.")
+    print(RESEARCH_USE_ONLY)
+
+
+COMMAND = Command("fine-tune a slide encoder on a task, with Threads' published settings", _arguments, _run)
