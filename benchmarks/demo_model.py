@@ -28,7 +28,7 @@ from napari_pathlupi.molecular.gene_sets import hallmark
 from napari_pathlupi.simulation.cohort import simulate_steps
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.workflows.cache import cache_folder
-from napari_pathlupi.workflows.demo import COHORT
+from napari_pathlupi.workflows.demo_model import COHORT
 from napari_pathlupi.workflows.predict import predict
 from napari_pathlupi.workflows.tile import OVERVIEW_MPP, find_tissue_on
 

@@ -20,8 +20,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scales that a test states are not remembered for anybody else."""
+    """Scales that a test states are not remembered for anybody else, and models of the user do not matter."""
     monkeypatch.setenv("PATHLUPI_CONFIG", str(tmp_path_factory.getbasetemp() / f"config-{uuid4().hex}"))
+    monkeypatch.setenv("PATHLUPI_MODELS", str(tmp_path_factory.getbasetemp() / f"models-{uuid4().hex}"))
 
 
 @pytest.fixture(scope="session")

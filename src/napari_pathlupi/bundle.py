@@ -10,144 +10,43 @@
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+import platformdirs
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from napari_pathlupi.core.features import EncoderIdentity
-from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+from napari_pathlupi.core.card import FORMAT, About, Card, CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
 from napari_pathlupi.errors import BundleError, OutputError
 
-FORMAT: Final = 2
+__all__ = [
+    "About",
+    "Bundle",
+    "Card",
+    "CataloguePart",
+    "ObjectivePart",
+    "PatchEncoderPart",
+    "Recipe",
+    "list_bundles",
+    "load_bundle",
+    "models_folder",
+    "packaged",
+    "save_bundle",
+]
+
 CARD, WEIGHTS, GOLDEN = "card.json", "weights.safetensors", "golden.safetensors"
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Arrays by name."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PatchEncoderPart(_Part):
-    """The patch encoder whose features the model reads; see `EncoderIdentity`."""
-
-    name: str
-    version: str
-    dim: Annotated[int, Field(gt=0)]
-    tile_px: Annotated[int, Field(gt=0)]
-    mpp: Annotated[float, Field(gt=0)]
-
-    @classmethod
-    def of(cls, identity: EncoderIdentity) -> "PatchEncoderPart":
-        """Return the part of a card that names these features."""
-        return cls(
-            name=identity.name,
-            version=identity.version,
-            dim=identity.dim,
-            tile_px=identity.tile_px,
-            mpp=identity.mpp,
-        )
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """What a bag of features must have been made by."""
-        return EncoderIdentity(self.name, self.version, self.dim, self.tile_px, self.mpp)
-
-
-class CataloguePart(_Part):
-    """An entry of a catalogue and the settings to build it with."""
-
-    name: str
-    settings: dict[str, JsonValue] = {}
-
-
-class ObjectivePart(CataloguePart):
-    """The molecular objective of the training, and the gene sets that it learned."""
-
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class Recipe(_Part):
-    """What a network is built from."""
-
-    patch_encoder: PatchEncoderPart
-    slide_encoder: CataloguePart
-    task: CataloguePart
-    objective: ObjectivePart | None = None
-
-
-class About(_Part):
-    """What people must know of a model.
-
-    Parameters
-    ----------
-    name, title
-        Short name, as of its folder, and name for the panel.
-    description, trained_on, limits
-        What it does, what it learned from and where it fails, in sentences.
-    licence, gated
-        SPDX name or the publisher's words, and whether weights are given out only after an agreement.
-    source
-        Where it comes from: a paper, an address or a command.
-    created
-        Date, ISO 8601.
-    metrics
-        Figures with their protocol.
-    intended_use
-        What it may be used for, in a sentence.
-    gene_sets
-        Where the gene sets of its molecular objective come from.
-    research_use_only
-        Shown beside every answer.
-    """
-
-    name: str
-    title: str
-    description: str
-    trained_on: str
-    limits: str
-    licence: str
-    gated: bool
-    source: str
-    created: str
-    metrics: dict[str, JsonValue] = {}
-    intended_use: str = ""
-    gene_sets: str = ""
-    research_use_only: str = RESEARCH_USE_ONLY
-
-
-class Card(About, Recipe):
-    """All that a bundle says of itself: `About`, `Recipe` and what follows.
-
-    Parameters
-    ----------
-    format
-        Version of this format.
-    reference_limit
-        Distance from the training cases above which a slide is not supported; of an ensemble the mean of its folds'.
-    members
-        How many models it is made of, a fold or seed each; their outputs are averaged. Since format 2.
-    calibration
-        `napari_pathlupi.core.calibration.Calibration` as JSON values; None without. Since format 2.
-    digests
-        SHA-256 of the other files, by name; filled in when the bundle is saved.
-    """
-
-    format: Literal[1, 2] = FORMAT
-    reference_limit: Annotated[float, Field(ge=0)]
-    members: Annotated[int, Field(ge=1)] = 1
-    calibration: dict[str, JsonValue] | None = None
-    digests: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,13 +74,24 @@ class Bundle:
     digest: str
 
 
-def list_bundles() -> list[str]:
+def models_folder() -> Path:
+    """Return where installed models lie, as the system has it; ``PATHLUPI_MODELS`` names another folder."""
+    default = Path(platformdirs.user_data_dir("napari-pathlupi", appauthor=False)) / "models"
+    return Path(os.environ.get("PATHLUPI_MODELS") or default)
+
+
+def packaged() -> list[str]:
     """Return the names of the models that come with the package."""
-    return sorted(card.parent.name for card in _packaged().glob(f"*/{CARD}"))
+    return _named(_packaged())
+
+
+def list_bundles() -> list[str]:
+    """Return the names of the models that come with the package, then of those that were installed."""
+    return [*packaged(), *(name for name in _named(models_folder()) if name not in packaged())]
 
 
 def load_bundle(path_or_name: str | Path) -> Bundle:
-    """Return the model of a folder, or a packaged one by its name.
+    """Return the model of a folder, or a packaged or installed one by its name.
 
     Parameters
     ----------
@@ -193,13 +103,19 @@ def load_bundle(path_or_name: str | Path) -> Bundle:
     BundleError
         When a file is missing, is not what the card says, cannot be read or is of a newer format.
     """
-    folder = _packaged() / path_or_name if path_or_name in list_bundles() else Path(path_or_name)
+    folder = Path(path_or_name)
+    if path_or_name in list_bundles():
+        folder = (_packaged() if path_or_name in packaged() else models_folder()) / path_or_name
     if not (folder / CARD).is_file():
         raise BundleError(_no_bundle(folder, str(path_or_name)))
     text = _read(folder / CARD)
     card = _parse(text, folder)
     tensors, golden = (_load_tensors(folder / name, card.digests) for name in (WEIGHTS, GOLDEN))
     return Bundle(card, tensors, golden, folder, hashlib.sha256(text).hexdigest())
+
+
+def _named(folder: Path) -> list[str]:
+    return sorted(card.parent.name for card in folder.glob(f"*/{CARD}") if not card.parent.name.startswith("."))
 
 
 def save_bundle(folder: str | Path, card: Card, weights: Tensors, golden: Tensors, replace: bool = False) -> Bundle:

@@ -7,7 +7,7 @@ Where entries differ in data only, a room may let one file hold a table of them;
 when it is listed, so they import nothing heavy themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -60,6 +60,10 @@ class Room(Mapping[str, Any]):
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise NotFoundError(f"no {self.noun} is called {name!r}: {hint}known: {', '.join(names)}.")
         return self._entries()[self._aliases().get(name, name)] if self.table else self._only_entry(name)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return names and entries; of a room with tables they are collected once, not for every name."""
+        return dict(sorted(self._entries().items())).items() if self.table else Mapping.items(self)
 
     def _files(self) -> list[str]:
         spec = find_spec(self.package)

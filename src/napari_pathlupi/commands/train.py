@@ -15,6 +15,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.parallel import rank
     from napari_pathlupi.workflows.study import PREDICTIONS, train_study_steps
     from napari_pathlupi.workflows.study_file import read_study
     from napari_pathlupi.workflows.study_report import told
@@ -22,6 +23,8 @@ def _run(chosen: argparse.Namespace) -> None:
     config = read_study(chosen.config, chosen.changes, chosen.task)
     with interruptible() as cancel:
         folder = show(train_study_steps(config, cancel), "Study")
+    if rank():
+        return
     print(told(folder))
     print(f"{folder}: {PREDICTIONS}, curves, log and the model in {folder / 'model'}.")
     print(f"Next: pathlupi evaluate {folder}, or pathlupi predict --model {folder / 'model'}.")

@@ -39,7 +39,7 @@ class TissueConfig:
         Our choice.
     excluded
         What is not tiled, of pen, slide edge, bubble, blur, fold, fat; the others count as tissue where they are
-        found. Fat is tissue, but tells most encoders nothing, and the demo model learned without. Our choice.
+        found. Fat is tissue, and the demo model learned with it. Our choice.
     focus_windows
         About how many windows of 128 µm are read to find blur, at most; 0 looks for none.
     """
@@ -48,7 +48,7 @@ class TissueConfig:
     min_hole_um2: float = 40_000.0
     smooth_um: float = 40.0
     threshold: tuple[float, float] = (0.025, 0.06)
-    excluded: tuple[str, ...] = (_PEN, *NAMES[EDGE:])
+    excluded: tuple[str, ...] = (_PEN, *NAMES[EDGE:FAT])
     focus_windows: int = 100
 
     def __post_init__(self) -> None:

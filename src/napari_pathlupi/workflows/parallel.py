@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 
 def rank() -> int:
-    """Return which of the processes this is; 0, the one that writes, where there is but one."""
-    return dist.get_rank() if _together() else 0
+    """Return which of the processes this is; 0, the one that writes and tells, where there is but one."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return dist.get_rank() if _together() else int(os.environ.get("RANK", "0")) * several
 
 
 def processes() -> int:
@@ -36,6 +37,12 @@ def joined(device: str) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def wait() -> None:
+    """Return when all processes have come here."""
+    if processes() > 1:
+        dist.barrier()
 
 
 def sum_gradients(model: nn.Module) -> None:

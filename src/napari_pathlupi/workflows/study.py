@@ -19,7 +19,7 @@ from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.calibrate import calibrate, with_coverage
 from napari_pathlupi.workflows.ensemble import Ensemble, save_ensemble
 from napari_pathlupi.workflows.evaluate import evaluate
-from napari_pathlupi.workflows.parallel import joined, rank
+from napari_pathlupi.workflows.parallel import joined, rank, wait
 from napari_pathlupi.workflows.study_config import HALLMARK, StudyConfig
 from napari_pathlupi.workflows.study_data import StudyData, study_data_steps
 from napari_pathlupi.workflows.study_file import written
@@ -64,6 +64,7 @@ def train_study_steps(config: StudyConfig, cancel: CancelFlag | None = None) -> 
     with joined(config.train.device):
         if not rank():
             _claim(folder, config)
+        wait()
         if (folder / MODEL / CARD).is_file():
             return folder
         data = yield from study_data_steps(config)
@@ -77,6 +78,7 @@ def train_study_steps(config: StudyConfig, cancel: CancelFlag | None = None) -> 
         if not rank():
             yield Progress("Writing", study.total, study.total)
             _finish(study, results)
+        wait()
     return folder
 
 

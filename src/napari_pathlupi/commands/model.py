@@ -1,0 +1,84 @@
+"""``pathlupi model list|show|install|remove|check``."""
+
+import argparse
+
+from napari_pathlupi.commands._command import Command
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(do=_list)
+    verbs = parser.add_subparsers(metavar="VERB")
+    words = {
+        "list": "list the models that are at hand (the default)",
+        "show": "print the card of a model as Markdown",
+        "install": "put a model where its name suffices: from a folder, a zip, https:// or hf://owner/name",
+        "remove": "delete an installed model",
+        "check": "see whether a model reproduces its golden example on this machine",
+    }
+    doers = {"list": _list, "show": _show, "install": _install, "remove": _remove, "check": _check}
+    for verb, help_words in words.items():
+        own = verbs.add_parser(verb, help=help_words, description=f"{help_words[0].upper()}{help_words[1:]}.")
+        own.set_defaults(do=doers[verb])
+        if verb in ("show", "check"):
+            own.add_argument("model", help="name of a model, or its folder")
+        if verb == "remove":
+            own.add_argument("model", help="name of an installed model")
+        if verb == "check":
+            own.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default auto)")
+        if verb == "install":
+            own.add_argument("place", help="folder, .zip, https://…/model.zip, or hf://owner/name[@revision][/folder]")
+            own.add_argument("--name", default="", help="by which it is asked for (default: that of its card)")
+            own.add_argument(
+                "--digest", default="", help="SHA-256 that it must have, as `pathlupi model show` prints it"
+            )
+            own.add_argument("--replace", action="store_true", help="put it in place of an installed one of that name")
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    chosen.do(chosen)
+
+
+def _list(_: argparse.Namespace) -> None:
+    from napari_pathlupi.bundle import list_bundles, load_bundle
+    from napari_pathlupi.errors import BundleError
+
+    for name in list_bundles():
+        try:
+            card = load_bundle(name).card
+            print(f"{name:<24} {card.task.name:<15} {card.patch_encoder.name:<15} {card.title}")
+        except BundleError as error:
+            print(f"{name:<24} cannot be used: {error}")
+
+
+def _show(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.bundle import load_bundle
+    from napari_pathlupi.workflows.installed_models import as_markdown
+
+    print(as_markdown(load_bundle(chosen.model)))
+
+
+def _install(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.installed_models import install
+
+    bundle = install(chosen.place, chosen.name, chosen.digest, chosen.replace)
+    print(f"{bundle.folder.name}: {bundle.card.title}. It reproduced its golden example; digest {bundle.digest}.")
+
+
+def _remove(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.installed_models import remove
+
+    remove(chosen.model)
+    print(f"{chosen.model} was deleted.")
+
+
+def _check(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.bundle import load_bundle
+    from napari_pathlupi.workflows.device import choose_device
+    from napari_pathlupi.workflows.ensemble import Ensemble
+
+    bundle, device = load_bundle(chosen.model), choose_device(chosen.device)
+    Ensemble.from_bundle(bundle, device.name)
+    print(f"{bundle.card.title}: whole, and reproduces its golden example on {device.words}.")
+
+
+COMMAND = Command("list, show, install and check models", _arguments, _run)
