@@ -77,7 +77,7 @@ class ClassProbabilities(Answer):
             return said
         agree = sum(int(np.argmax(fold)) == self.top for fold in self.folds)
         own = [100 * fold[self.top] for fold in self.folds]
-        spread = f"{agree} of {len(own)} folds say {self.headline}, giving it {min(own):.0f} to {max(own):.0f} %."
+        spread = f"{agree} of {len(own)} folds say {self.headline}, giving it {span(own, '.0f')} %."
         return f"{said} {spread}".strip()
 
     def rows(self) -> Sequence[AnswerRow]:
@@ -103,6 +103,12 @@ class ClassProbabilities(Answer):
             "set_level": self.level if self.plausible else None,
             "folds": [dict(zip(self.classes, fold, strict=True)) for fold in self.folds],
         }
+
+
+def span(numbers: Sequence[float], form: str) -> str:
+    """Return the least and the largest as "41 to 63", or the one number that both are when written so."""
+    low, high = format(min(numbers), form), format(max(numbers), form)
+    return low if low == high else f"{low} to {high}"
 
 
 def _either(names: Sequence[str]) -> str:
@@ -153,7 +159,7 @@ class LabelProbabilities(Answer):
         spreads = [max(fold[i] for fold in self.folds) - min(fold[i] for fold in self.folds) for i in self._order()]
         widest = self._order()[int(np.argmax(spreads))]
         own = [100 * fold[widest] for fold in self.folds]
-        return f"The {len(own)} folds differ most in {self.labels[widest]}: {min(own):.0f} to {max(own):.0f} %."
+        return f"The {len(own)} folds differ most in {self.labels[widest]}: {span(own, '.0f')} %."
 
     def rows(self) -> Sequence[AnswerRow]:
         texts = [f"{100 * p:.1f} %" for p in self.probabilities]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_pathlupi.core.answers import span
 from napari_pathlupi.core.results import Answer, AnswerRow
 
 
@@ -59,7 +60,7 @@ class Values(Answer):
             )
         if self.folds:
             own = [fold[0] for fold in self.folds]
-            said.append(f"The {len(own)} folds give {self._with_unit(f'{min(own):.3g} to {max(own):.3g}')}.")
+            said.append(f"The {len(own)} folds give {self._with_unit(span(own, '.3g'))}.")
         return " ".join(said)
 
     def rows(self) -> Sequence[AnswerRow]:
@@ -126,7 +127,7 @@ class Risk(Answer):
     def remark(self) -> str:
         said = [f"Of {self.endpoint}, by Cox's model: it orders cases and states no time."]
         if self.folds:
-            said.append(f"The {len(self.folds)} folds give {min(self.folds):+.2g} to {max(self.folds):+.2g}.")
+            said.append(f"The {len(self.folds)} folds give {span(self.folds, '+.2g')}.")
         return " ".join(said)
 
     def rows(self) -> Sequence[AnswerRow]:
@@ -221,7 +222,7 @@ class SurvivalCurve(Answer):
             return said
         own = [100 * fold[self.middle] for fold in self.folds]
         at = f"at {told(self.times)[self.middle]} {self.unit}"
-        return f"{said} The {len(own)} folds give {min(own):.0f} to {max(own):.0f} % {at}."
+        return f"{said} The {len(own)} folds give {span(own, '.0f')} % {at}."
 
     def rows(self) -> Sequence[AnswerRow]:
         return [

@@ -55,7 +55,8 @@ class Evaluation:
         """How the intervals were found, in words."""
         told = self.predictions.told
         kind = "outcome" if isinstance(told, Survived) else "class" if isinstance(told, Classified) else ""
-        strata = " and ".join(filter(None, [kind, "fold" if len(set(self.predictions.folds)) > 1 else ""]))
+        apart = len(set(self.predictions.folds)) > 1 and not self.predictions.several
+        strata = " and ".join(filter(None, [kind, "fold" * apart]))
         drawn = f"within each {strata}, so that every resample has all" if strata else "all together"
         return (
             f"Intervals: {100 * self.config.level:g} %, from {self.config.resamples:,} resamples of the patients "
