@@ -9,6 +9,7 @@ import torch
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
 from napari_pathlupi.catalogue import slide_encoders
 from napari_pathlupi.errors import InferenceError, MismatchError
+from napari_pathlupi.workflows.ensemble import Ensemble
 from napari_pathlupi.workflows.model import SlideModel
 from napari_pathlupi.workflows.stream import OF_ACTIVITY, StreamConfig, infer_stream
 
@@ -96,6 +97,28 @@ def test_the_map_of_a_gene_set_with_a_linear_head_adds_up_to_its_activity(encode
     bias = model.objective.heads.bias[1].item()
     assert last.maps["E2F"].sum() + bias == pytest.approx(last.activity["E2F"], abs=1e-5)
     assert last.evidence.shape == (TILES, 3)
+
+
+@pytest.mark.parametrize("encoder", ["abmil", "mean", "pathlupi"])
+def test_an_ensemble_in_parts_says_what_it_says_of_the_whole(encoder, bag):
+    models = a_model(encoder), a_model(encoder)
+    with torch.no_grad():
+        models[1].head.weight.add_(1)
+        models[1].feature_mean.add_(1)
+    models[0].objective = None  # as where inner validation chose the weight 0
+    ensemble = Ensemble(models, reference_limit=30.0)
+    whole, said = (
+        ensemble.infer(bag.astype(np.float32)),
+        list(infer_stream(ensemble, bag, StreamConfig(batch=60, maps=("E2F",)))),
+    )
+    assert [part.provisional for part in said] == ([False] if encoder == "pathlupi" else [True, True, False])
+    np.testing.assert_allclose(said[-1].outputs, whole.outputs, rtol=1e-6, atol=1e-6)
+    assert said[-1].activity == pytest.approx(whole.activity, abs=1e-6)
+    assert said[-1].maps["E2F"].shape == (TILES,)
+    assert said[-1].reference.supported == whole.reference.supported
+    assert (said[-1].attention is None) == (whole.attention is None)
+    if whole.attention is not None:
+        np.testing.assert_allclose(said[-1].attention, whole.attention, atol=1e-6)
 
 
 @pytest.mark.parametrize(

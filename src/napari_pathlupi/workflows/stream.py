@@ -1,8 +1,9 @@
 """Ask a model about a slide of any number of tiles, in memory that hardly grows with it."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from napari_pathlupi.core.results import Answer, ReferenceCheck
 from napari_pathlupi.errors import InferenceError, MismatchError, OutputError
 from napari_pathlupi.molecular.objectives.reconstruction import Reconstruction
 from napari_pathlupi.slide_encoders._stream import Stream, precise
+from napari_pathlupi.workflows.ensemble import Ensemble
 from napari_pathlupi.workflows.model import SlideModel, device_failures
 
 OF_TOKENS, OF_ACTIVITY = "attention of the gene set's token", "exact share of the gene set's activity"
@@ -81,7 +83,7 @@ class Streamed:
     tiles: int
     attention: npt.NDArray[np.float32] | None = None
     evidence: npt.NDArray[np.float32] | None = None
-    maps: Mapping[str, npt.NDArray[np.float32]] | None = None
+    maps: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     maps_method: str = ""
     activity: Mapping[str, float] | None = None
     reference: ReferenceCheck | None = None
@@ -92,7 +94,7 @@ class Streamed:
         return self.reference is None
 
 
-def infer_stream(model: SlideModel, bag: Bag, config: StreamConfig | None = None) -> Iterator[Streamed]:
+def infer_stream(model: SlideModel | Ensemble, bag: Bag, config: StreamConfig | None = None) -> Iterator[Streamed]:
     """Yield what a model says of a slide, better and better; the last one is whole.
 
     Of an encoder that pools in one pass, every answer is exact for the tiles so far and costs nothing. Of one that
@@ -101,7 +103,8 @@ def infer_stream(model: SlideModel, bag: Bag, config: StreamConfig | None = None
     Parameters
     ----------
     model
-        In evaluation mode.
+        In evaluation mode. Of an ensemble, the members read in step and are averaged as in `Ensemble.infer`; where each
+        takes several passes, there is no answer before the last.
     bag
         (N, dim) vectors of its patch encoder, of any float type; memory-mapped, they are never in memory as a whole.
     config
@@ -117,11 +120,46 @@ def infer_stream(model: SlideModel, bag: Bag, config: StreamConfig | None = None
         When the file of maps cannot be written.
     """
     config = config or StreamConfig()
+    if isinstance(model, Ensemble):
+        yield from _together(model, bag, config)
+        return
     reading = _Reading(model, bag, config)
     if reading.stream().passes == 1:
         yield from reading.in_one_pass()
     else:
         yield from reading.in_several_passes()
+
+
+def _together(ensemble: Ensemble, bag: Bag, config: StreamConfig) -> Iterator[Streamed]:
+    if config.maps_to and len(ensemble.models) > 1:
+        raise MismatchError("each model of an ensemble has maps of its own to write: ask for some by their names.")
+    fullest = next((model for model in ensemble.models if model.objective is not None), ensemble.models[0])
+    if _Reading(fullest, bag, config).stream().passes > 1:
+        config = replace(config, seconds=math.inf)
+    bare = replace(config, maps=())
+    readings = (infer_stream(one, bag, config if one.objective is not None else bare) for one in ensemble.models)
+    for said in zip(*readings, strict=True):
+        outputs = np.stack([one.outputs for one in said])
+        mean, spread = outputs.mean(axis=0), torch.from_numpy(outputs) if len(said) > 1 else None
+        answer = ensemble.models[0].task.answer(torch.from_numpy(mean), ensemble.calibration, spread)
+        whole = replace(said[0], answer=answer, outputs=mean)
+        yield whole if whole.provisional else _averaged(whole, said, ensemble.reference_limit)
+
+
+def _averaged(whole: Streamed, said: Sequence[Streamed], limit: float) -> Streamed:
+    """The last answer of all members."""
+    attention = [one.attention for one in said if one.attention is not None]
+    evidence = [one.evidence for one in said if one.evidence is not None]
+    told, mapped = [one.activity for one in said if one.activity], [one for one in said if one.maps]
+    return replace(
+        whole,
+        attention=np.mean(attention, axis=0) if attention else None,
+        evidence=np.mean(evidence, axis=0) if evidence else None,
+        maps={name: np.mean([one.maps[name] for one in mapped], axis=0) for name in next(iter(mapped), whole).maps},
+        maps_method=next(iter(mapped), whole).maps_method,
+        activity={name: float(np.mean([one[name] for one in told])) for name in told[0]} if told else {},
+        reference=ReferenceCheck(float(np.mean([one.reference.distance for one in said if one.reference])), limit),
+    )
 
 
 class _Reading:
