@@ -144,15 +144,7 @@ def save_ensemble(
     OutputError
         When the folder is taken or cannot be written.
     """
-    fullest = next((model for model in ensemble.models if model.objective is not None), ensemble.models[0])
-    recipe = {part: getattr(fullest.recipe, part) for part in Recipe.model_fields}
-    card = Card(
-        **dict(about),
-        **recipe,
-        reference_limit=ensemble.reference_limit,
-        members=len(ensemble.models),
-        calibration=ensemble.calibration.as_dict() if ensemble.calibration else None,
-    )
+    card = _card(ensemble, about)
     parts = [_stored(model, storage) for model in ensemble.models]
     loaded = tuple(_built(card, part, "cpu") for part in parts)  # as rounded
     output = replace(ensemble, models=loaded).infer(golden_features)
@@ -177,6 +169,17 @@ def _built(card: Card, tensors: Tensors, device: str) -> SlideModel:
     with device_failures(device):
         model.to(device)
     return model.eval()
+
+
+def _card(ensemble: Ensemble, about: About) -> Card:
+    fullest = next((model for model in ensemble.models if model.objective is not None), ensemble.models[0])
+    return Card(
+        **dict(about),
+        **{part: getattr(fullest.recipe, part) for part in Recipe.model_fields},
+        reference_limit=ensemble.reference_limit,
+        members=len(ensemble.models),
+        calibration=ensemble.calibration.as_dict() if ensemble.calibration else None,
+    )
 
 
 def _stored(model: SlideModel, storage: str) -> dict[str, npt.NDArray[np.float32]]:

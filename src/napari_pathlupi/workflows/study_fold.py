@@ -115,36 +115,33 @@ def fold_steps(study: Study, fold: int, before: int, cancel: CancelFlag | None) 
     SettingsError
         When several weights are tried and there is nobody to choose by.
     """
-    folds, weights, seeds = study.data.folds, study.weights, study.config.model.seeds
-    validation, test = folds.validation(fold), folds.test(fold)
-    if len(weights) > 1 and not len(validation):
-        raise SettingsError(
-            f"fold {fold} has no validation cases to choose one of the weights {', '.join(f'{w:g}' for w in weights)} "
-            "by: set folds.validation above 0, or one weight."
-        )
-    each = study.total // (len(folds) * len(weights) * len(seeds))
+    _must_be_able_to_choose(study, fold)
     trained: dict[float, list[Trained]] = {}
-    for weight in _already_chosen(study, fold) or weights:
+    seeds = study.config.model.seeds
+    each = study.total // (len(study.data.folds) * len(study.weights) * len(seeds))
+    for weight in _already_chosen(study, fold) or study.weights:
         for seed in seeds:
-            words = f"Fold {fold + 1} of {len(folds)}, weight {weight:g}"
+            words = f"Fold {fold + 1} of {len(study.data.folds)}, weight {weight:g}"
             whole = Progress(words, before, study.total)
             trained.setdefault(weight, []).append((yield from _train_steps(study, fold, (weight, seed), whole, cancel)))
             before += each
-    scores = {weight: _mean([one.score for one in trained[weight]]) for weight in trained}
+    scores = {weight: float(np.mean([one.score for one in several])) for weight, several in trained.items()}
     best = max(scores, key=lambda weight: (np.nan_to_num(scores[weight], nan=-1), -weight))
     weight = agreed(best, study.config.train.device)
     _note_choice(study, fold, weight, scores)
     models = tuple(one.model for one in trained[weight])
-    return FoldResult(
-        fold,
-        weight,
-        scores,
-        models,
-        validation,
-        test,
-        _outputs(study, models, validation),
-        _outputs(study, models, test),
-    )
+    validation, test = study.data.folds.validation(fold), study.data.folds.test(fold)
+    said = _outputs(study, models, validation), _outputs(study, models, test)
+    return FoldResult(fold, weight, scores, models, validation, test, *said)
+
+
+def _must_be_able_to_choose(study: Study, fold: int) -> None:
+    if len(study.weights) > 1 and not len(study.data.folds.validation(fold)):
+        weights = ", ".join(f"{weight:g}" for weight in study.weights)
+        raise SettingsError(
+            f"fold {fold} has no validation cases to choose one of the weights {weights} by: set folds.validation "
+            "above 0, or one weight."
+        )
 
 
 def _train_steps(
@@ -214,7 +211,3 @@ def _note_choice(study: Study, fold: int, weight: float, scores: Mapping[float, 
         if other != weight:
             for state in _folder(study, fold, other).glob("seed-*.pt"):
                 state.unlink()
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
