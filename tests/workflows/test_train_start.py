@@ -123,3 +123,11 @@ def test_a_study_is_fine_tuned_with_its_own_cohort_and_changes_and_the_encoder_o
     (pretrained.parent / "card.json").write_text("{}")
     with pytest.raises(WeightsError, match="says nothing of a slide encoder"):
         fine_tuned(study, str(pretrained))
+
+
+def test_the_baseline_is_the_published_abmil() -> None:
+    config = preset("threads-abmil").train
+    assert (config.learning_rate, config.weight_decay, config.epochs, config.tiles) == (3e-4, 1e-5, 20, 2048)
+    model = SlideModel(recipe_of(replace(_cases(), identity=EncoderIdentity("conch", "", 768, 512, 0.5)), config))
+    counted = sum(p.numel() for p in model.slide_encoder.parameters())
+    assert counted == 2 * (768 * 768 + 768) + (768 * 512 + 512) + 512

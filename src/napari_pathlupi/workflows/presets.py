@@ -1,7 +1,7 @@
 """Named ways to train: a slide encoder, an objective and their stages, under the name by which people ask for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -73,6 +73,11 @@ _FINE_TUNED = TrainConfig(
 """As published with Threads (arXiv 2501.16652, Online Methods): AdamW, no layer decay, no accumulation, one epoch of
 warm-up and a half cosine (GigaPath's), the last epoch kept, the loss weighted by class (``task.settings``)."""
 
+_THREADS_ABMIL = replace(
+    _FINE_TUNED, slide_encoder="abmil-plain", settings={}, epochs=20, learning_rate=3e-4, weight_decay=1e-5, warm_up=0.0
+)
+"""The paper's baseline; there the rate falls as a cosine from the first step, here it rises over the first twentieth."""
+
 PRESETS: Mapping[str, Preset] = {
     "pathlupi-anchored": Preset(
         "Gated attention whose embedding must tell gene-set activity: expression alone first, then beside the task.",
@@ -96,6 +101,7 @@ PRESETS: Mapping[str, Preset] = {
         "Threads' fine-tuning: its slide encoder, pre-trained or new, and a linear head; five epochs, a case a step.",
         _FINE_TUNED,
     ),
+    "threads-abmil": Preset("The ABMIL that Threads was compared with: not gated, twenty epochs.", _THREADS_ABMIL),
     "mean": Preset("The mean tile and a linear head: the floor.", _without_rna("mean")),
     "max": Preset("The largest value of each feature and a linear head.", _without_rna("max")),
 }

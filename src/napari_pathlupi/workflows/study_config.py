@@ -140,7 +140,8 @@ class ModelPart:
     Parameters
     ----------
     preset
-        pathlupi-anchored, pathlupi, pathlupi-paper, abmil, clam-sb, clam-mb, transmil, dsmil, mean or max.
+        pathlupi-anchored, pathlupi, pathlupi-paper, abmil, clam-sb, clam-mb, transmil, dsmil, mean, max,
+        threads-finetune or threads-abmil.
     weights
         Weights of the molecular loss that are tried; the validation cases of each fold choose. 0, the twin without
         expression, is always among them. Empty: 0 and the preset's.
