@@ -76,7 +76,7 @@ warm-up and a half cosine (GigaPath's), the last epoch kept, the loss weighted b
 _THREADS_ABMIL = replace(
     _FINE_TUNED, slide_encoder="abmil-plain", settings={}, epochs=20, learning_rate=3e-4, weight_decay=1e-5, warm_up=0.0
 )
-"""The paper's baseline; there the rate falls as a cosine from the first step, here it rises over the first twentieth."""
+"""The paper's baseline; its rate falls as a cosine from the first step, ours rises over the first twentieth."""
 
 PRESETS: Mapping[str, Preset] = {
     "pathlupi-anchored": Preset(
