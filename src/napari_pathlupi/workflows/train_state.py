@@ -3,12 +3,14 @@
 import hashlib
 import json
 import pickle
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from napari_pathlupi.core.settings import as_dict
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from napari_pathlupi.workflows.train_cases import TrainingCases
     from napari_pathlupi.workflows.train_config import TrainConfig
 
+Network = TypeVar("Network", bound=torch.nn.Module)
 NO_INFLUENCE = ("device", "save_every", "accumulate")
 """Settings that may change between two parts of a run."""
 
@@ -33,7 +36,7 @@ class Check(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class State:
+class State(Generic[Network]):
     """All that changes while training.
 
     Parameters
@@ -48,7 +51,7 @@ class State:
         The checks so far, and the losses since the last.
     """
 
-    model: "SlideModel"
+    model: Network
     optimiser: torch.optim.Optimizer
     scaler: Any
     made_from: str
@@ -56,24 +59,27 @@ class State:
     checks: list[Check] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
-    @classmethod
-    def new(cls, model: "SlideModel", config: "TrainConfig", cases: "TrainingCases") -> "State":
-        """Return the state before the first step."""
-        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
-        scaler = torch.amp.GradScaler(torch.device(config.device).type, enabled=config.amp == "fp16")
-        return cls(model, optimiser, scaler, _digest(model, config, cases))
+
+def new_state(model: "SlideModel", config: "TrainConfig", cases: "TrainingCases") -> "State[SlideModel]":
+    """Return the state before the first step."""
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
+    scaler = torch.amp.GradScaler(torch.device(config.device).type, enabled=config.amp == "fp16")
+    arrays = (cases.wanted, cases.targets, cases.owners, cases.looked_at.tiles, cases.looked_at.sums)
+    made_from = digest_of(config, NO_INFLUENCE, model.recipe.model_dump_json(), arrays)
+    return State(model, optimiser, scaler, made_from)
 
 
-def _digest(model: "SlideModel", config: "TrainConfig", cases: "TrainingCases") -> str:
-    settings = {name: value for name, value in as_dict(config).items() if name not in NO_INFLUENCE}
+def digest_of(config: Any, no_influence: Iterable[str], words: str, arrays: Iterable[npt.NDArray[Any] | None]) -> str:
+    """Return what names a training: its settings but those that change nothing, what is built, and the cases."""
+    settings = {name: value for name, value in as_dict(config).items() if name not in no_influence}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=dict).encode())
-    digest.update(model.recipe.model_dump_json().encode())
-    for array in (cases.wanted, cases.targets, cases.owners, cases.looked_at.tiles, cases.looked_at.sums):
+    digest.update(words.encode())
+    for array in arrays:
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
-def write_state(path: Path, state: State) -> None:
+def write_state(path: Path, state: State[Any]) -> None:
     """Write a state, whole or not at all.
 
     Raises
@@ -96,7 +102,7 @@ def write_state(path: Path, state: State) -> None:
         file.write(content.getvalue())
 
 
-def read_state(path: Path, state: State) -> None:
+def read_state(path: Path, state: State[Any]) -> None:
     """Bring a new state to where a file says the training was.
 
     Raises
