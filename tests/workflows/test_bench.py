@@ -163,3 +163,13 @@ def test_a_pair_whose_workers_died_has_that_as_its_reason(tasks, encoders, tmp_p
 
 def _dies(_: int) -> str:
     raise ValueError("out of luck")
+
+
+def test_the_papers_exceptions_count_where_no_strength_is_stated(tmp_path: Path) -> None:
+    write_task(tmp_path / "splits", "cptac_ccrcc", "OS", survival=True)
+    tasks, place = read_tasks(tmp_path / "splits"), str(write_pooled(tmp_path / "pooled"))
+    both = [BenchEncoder("CHIEF", place), BenchEncoder("other", place)]
+    lines = run(bench_steps(tasks, both, tmp_path / "out", QUICK)).lines
+    assert [line["report"]["settings"]["alpha"] for line in lines.values()] == [0.01, 0.07]
+    stated = run(bench_steps(tasks, both, tmp_path / "out", replace(QUICK, alpha=0.03))).lines
+    assert {line["report"]["settings"]["alpha"] for line in stated.values()} == {0.03}

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
 from napari_pathlupi.errors import OutputError, PathlupiError, SettingsError
+from napari_pathlupi.evaluation.survival_probe import EXCEPTIONS
 from napari_pathlupi.evaluation.threads_tasks import published
 from napari_pathlupi.workflows.bench_workers import finished
 from napari_pathlupi.workflows.downstream_config import BenchConfig, ProbeSettings
@@ -145,7 +146,7 @@ def run_pair(pair: Pair) -> dict[str, Any]:
     line = _blank(pair)
     try:
         cases, folds = task.cases(read_embeddings(encoder.place_for(task)))
-        report = probe(cases, folds, pair.settings)
+        report = probe(cases, folds, _as_published(pair))
         counted = task.counted(report)
     except PathlupiError as error:
         return line | {"error": str(error)}
@@ -157,6 +158,12 @@ def run_pair(pair: Pair) -> dict[str, Any]:
     ends = {"low": finite(figure.low), "high": finite(figure.high)}
     told = {"metric": counted, "value": figure.value, **ends, "cases": measured.cases}
     return line | told | {"words": f"{counted} {figure}", "report": whole}
+
+
+def _as_published(pair: Pair) -> ProbeSettings:
+    """The settings, with the paper's exceptions where no strength is stated."""
+    other = EXCEPTIONS.get((pair.encoder.name.lower(), pair.task.name), 0.0)
+    return replace(pair.settings, alpha=other) if other and not pair.settings.alpha else pair.settings
 
 
 def _blank(pair: Pair, error: str = "") -> dict[str, Any]:
@@ -189,9 +196,12 @@ def _must_differ(names: Sequence[str], what: str) -> None:
         raise SettingsError(f"the {what} {twice} is there twice: give each a name of its own.")
 
 
-def _changed(place: str) -> int:
+def _changed(place: str) -> tuple[int, int]:
+    """When a file, or what lies in a folder, was last written, and how much there is."""
     path = Path(place)
-    return path.stat().st_mtime_ns if path.exists() else 0
+    files = list(path.iterdir()) if path.is_dir() else [path]
+    times = [file.stat().st_mtime_ns for file in files if file.exists()]
+    return max(times, default=0), len(times)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
