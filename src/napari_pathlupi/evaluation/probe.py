@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,13 +100,18 @@ def fit_probe(
         model.fit(features.astype(np.float64), classes)
     if int(np.max(model.n_iter_)) >= config.max_iter:
         notes = (*notes, f"the fit had not settled after {config.max_iter:,} iterations")
-    weight = np.zeros((n_classes, features.shape[1]))
+    return _probe_of(model, present, n_classes, (*notes, *_rare(np.bincount(classes, minlength=n_classes))))
+
+
+def _probe_of(model: Any, present: npt.NDArray[np.int64], n_classes: int, notes: tuple[str, ...]) -> Probe:
+    """The probe with a row for every class, whether or not it was seen."""
+    weight = np.zeros((n_classes, model.coef_.shape[1]))
     bias = np.full(n_classes, -np.inf)
     if len(present) == 2:
         weight[present[1]], bias[present] = model.coef_[0], (0.0, float(model.intercept_[0]))
     else:
         weight[present], bias[present] = model.coef_, model.intercept_
-    return Probe(weight, bias, (*notes, *_rare(np.bincount(classes, minlength=n_classes))))
+    return Probe(weight, bias, notes)
 
 
 def _rare(counts: npt.NDArray[np.int64]) -> tuple[str, ...]:

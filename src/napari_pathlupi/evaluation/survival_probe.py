@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,27 +88,32 @@ def fit_coxnet(
     UnusableFoldError
         When no event was seen, a time is not above 0, no feature differs between the cases, or the fit fails.
     """
-    from sksurv.linear_model import CoxnetSurvivalAnalysis
     from sksurv.util import Surv
 
     config = config or CoxnetConfig()
     must_have_events(times, events, "training")
     notes = must_vary(features)
     varies = np.ptp(features, axis=0) > 0
-    truth = Surv.from_arrays(events, times)
+    weight = np.zeros(features.shape[1])
+    weight[varies], told = _fitted(features[:, varies], Surv.from_arrays(events, times), config)
+    return CoxProbe(weight, (*notes, *_words(weight, told, config)))
+
+
+def _fitted(features: Floats, truth: Any, config: CoxnetConfig) -> tuple[npt.NDArray[np.float64], list[type[Warning]]]:
+    """Weights, and what the library warned of."""
+    from sksurv.linear_model import CoxnetSurvivalAnalysis
+
     model = CoxnetSurvivalAnalysis(alphas=[config.alpha], l1_ratio=config.l1_ratio, max_iter=config.max_iter)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            model.fit(features[:, varies].astype(np.float64), truth)
+            model.fit(features.astype(np.float64), truth)
         except ArithmeticError as error:
             raise UnusableFoldError(
                 f"the proportional-hazards model cannot be fitted at alpha {config.alpha:g} (its weights grow without "
                 "bound): a larger alpha or scaled embeddings are needed"
             ) from error
-    weight = np.zeros(features.shape[1])
-    weight[varies] = model.coef_[:, 0]
-    return CoxProbe(weight, (*notes, *_words(weight, [warning.category for warning in told], config)))
+    return np.asarray(model.coef_[:, 0]), [warning.category for warning in told]
 
 
 def _words(weight: npt.NDArray[np.float64], told: Sequence[type[Warning]], config: CoxnetConfig) -> Iterator[str]:

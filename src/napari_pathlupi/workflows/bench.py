@@ -101,12 +101,10 @@ def bench_steps(
 
     Parameters
     ----------
-    tasks, encoders
-        What is run.
+    tasks, encoders, config
+        What is run, and how.
     out
         Folder of the results.
-    config
-        How.
     cancel
         Asks to stop; pairs that are done stay done.
 
@@ -124,12 +122,10 @@ def bench_steps(
     waiting = [pair for pair in pairs if pair.names not in lines]
     yield Progress("Tasks", len(lines), len(pairs), message=f"{len(lines)} of {len(pairs)} were done before.")
     for line in finished(run_pair, _blank, waiting, config.scheduler, config.workers, cancel):
-        words = ""
         if line is not None:
             _append(out / LINES, line)
             lines[line["task"], line["encoder"]] = line
-            words = f"{line['task']}, {line['encoder']}: {line['error'] or line['words']}"
-        yield Progress("Tasks", len(lines), len(pairs), message=words)
+        yield Progress("Tasks", len(lines), len(pairs), message=_words(line))
     return BenchResult(tuple(task.name for task in tasks), tuple(encoder.name for encoder in encoders), lines)
 
 
@@ -164,6 +160,10 @@ def _as_published(pair: Pair) -> ProbeSettings:
     """The settings, with the paper's exceptions where no strength is stated."""
     other = EXCEPTIONS.get((pair.encoder.name.lower(), pair.task.name), 0.0)
     return replace(pair.settings, alpha=other) if other and not pair.settings.alpha else pair.settings
+
+
+def _words(line: Mapping[str, Any] | None) -> str:
+    return f"{line['task']}, {line['encoder']}: {line['error'] or line['words']}" if line else ""
 
 
 def _blank(pair: Pair, error: str = "") -> dict[str, Any]:

@@ -25,20 +25,16 @@ def finished(
     workers: int = 2,
     cancel: CancelFlag | None = None,
 ) -> Iterator[Made | None]:
-    """Yield what is made of each thing as soon as it is; None now and then while there is nothing new.
+    """Yield what is made of each thing as soon as it is; None now and then meanwhile.
 
     Parameters
     ----------
-    make
-        What is done; raises nothing that a user can mend.
+    make, things
+        What is done, and to what; it raises nothing that a user can mend.
     failed
         What is said of a thing instead, and why, when its workers died.
-    things
-        To what.
-    scheduler
-        "" for one after another, ``threads`` or ``processes`` of this machine, or the address of a Dask scheduler.
-    workers
-        How many threads or processes.
+    scheduler, workers
+        As of `napari_pathlupi.workflows.downstream_config.BenchConfig`.
     cancel
         Asks to stop; what is at work on a cluster is given up.
 
