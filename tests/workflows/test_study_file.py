@@ -1,5 +1,6 @@
 """Studies as TOML files."""
 
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def test_every_preset_can_be_written_and_read(name: str) -> None:
     assert study_of(tomllib.loads(written(config))) == config
     assert config.train.steps == 7
     assert config.train.slide_encoder == PRESETS[name].train.slide_encoder
+
+
+def test_the_reference_of_settings_is_what_the_code_says() -> None:
+    made = runpy.run_path(str(Path(__file__).parents[2] / "docs/make_config_reference.py"))
+    assert made["FILE"].read_text(encoding="utf-8") == made["page"](), "run: python docs/make_config_reference.py"
 
 
 def test_the_twin_without_expression_is_always_tried() -> None:

@@ -200,7 +200,9 @@ def about_of(study: Study, results: Sequence[FoldResult], metrics: dict[str, Any
     endpoint = data.cohort.endpoint
     what = config.task.card or " and ".join(endpoint.columns)
     title = config.run.title or f"{what} ({config.model.preset})"
+    folds = "1 fold" if len(results) == 1 else f"{len(results)} folds"
     weights = ", ".join(f"{result.weight:g}" for result in results)
+    choice = f"; its validation cases chose for the molecular loss the weight {weights} (0: without expression)"
     source = config.expression.gene_sets
     source = "MSigDB Hallmark 7.0" if source == HALLMARK else Path(source).name
     sets = "" if study.targets is None else f"{len(study.targets.gene_sets)} gene sets of {source}"
@@ -209,7 +211,7 @@ def about_of(study: Study, results: Sequence[FoldResult], metrics: dict[str, Any
         title=title,
         description=(
             f"Predicts {what} ({endpoint.task}) from tiles of {data.identity}. Trained as {config.model.preset} in "
-            f"{len(results)} folds; their validation cases chose the weights {weights} of the molecular loss."
+            f"{folds}{choice if len(study.weights) > 1 else ''}."
         ),
         trained_on=f"{data.cohort.source}: {data.pairing.words} {data.folds.source}.",
         limits="Measured on the cohort it was trained on only, by folds that did not learn from the case they judge.",
