@@ -35,6 +35,15 @@ def test_probe_prints_a_table_with_intervals_and_writes_it_with_the_predictions(
     assert (tmp_path / "out/linear-probe.2.json").exists()
 
 
+def test_what_probe_writes_is_what_evaluate_reads(files, tmp_path, capsys) -> None:
+    assert main(["probe", *files, *QUICK, "--column", "kind", "-o", str(tmp_path / "out")]) == 0
+    said = str(tmp_path / "out/linear-probe.predictions.csv")
+    assert main(["evaluate", said, files[1], "--label", "kind", *QUICK, "-o", str(tmp_path / "evaluated")]) == 0
+    printed = capsys.readouterr().out.split("linear-probe.predictions.csv", 1)
+    probed, evaluated = (text[text.index("Balanced accuracy") :].split()[2] for text in printed)
+    assert probed == evaluated
+
+
 def test_probe_takes_a_survival_and_a_task_of_patho_bench(files, tmp_path, capsys) -> None:
     assert main(["probe", *files, *QUICK, "--time", "OS_days", "--event", "OS_event"]) == 0
     task = write_task(tmp_path / "splits", "cptac_luad", "OS", survival=True)

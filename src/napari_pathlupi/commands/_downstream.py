@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_pathlupi.commands._command import must_be_writable
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
     labels = "table with the labels, or the folder of a task of Patho-Bench, which says all the rest"
     parser.add_argument("labels", metavar="LABELS", help=labels)
     parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for the report as JSON and CSV")
+    add_task_options(parser)
+
+
+def add_task_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which columns of a table of labels count."""
     group = parser.add_argument_group("what is to be told")
     group.add_argument("--column", default="", help="column of the classes")
     group.add_argument("--classes", nargs="*", default=(), help="the classes that count, in their order (all)")
@@ -69,3 +75,4 @@ def tell(report: "Report", cases: "DownstreamCases", out: Path | None) -> None:
         must_be_writable(out)
         for file in save_report(report, cases, out):
             print(file)
+    print(RESEARCH_USE_ONLY)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_pathlupi.commands._command import Command, add_settings, interruptible, must_be_writable, settings, show
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import SettingsError
 from napari_pathlupi.workflows.downstream_config import BenchConfig
 
@@ -40,6 +41,7 @@ def _run(chosen: argparse.Namespace) -> None:
     print("\n".join(table_lines(result)))
     for file in save_table(result, chosen.out):
         print(file)
+    print(RESEARCH_USE_ONLY)
 
 
 def _list() -> None:

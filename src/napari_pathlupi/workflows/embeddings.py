@@ -1,6 +1,6 @@
 """Embeddings of slides or patients, from the files that people have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.embeddings import Embeddings
-from napari_pathlupi.errors import FeaturesError, TableError
+from napari_pathlupi.errors import FeaturesError, MismatchError, TableError
+from napari_pathlupi.export.embedding import MADE_BY, OF_SLIDE
 from napari_pathlupi.interchange import _h5
 from napari_pathlupi.interchange._names import encoder_named
 from napari_pathlupi.molecular.matrix import read_matrix
@@ -68,17 +69,30 @@ def _of_folder(folder: Path) -> Embeddings:
     pooled: dict[str, Vector] = {}
     of_tiles = 0
     for file in files:
-        if file.stem in pooled:
-            raise FeaturesError(f"{folder.name} holds {file.stem} as .h5 and as .npy: keep one of them.")
+        if file.stem.removesuffix(OF_SLIDE) in pooled:
+            raise FeaturesError(f"{folder.name} holds {file.stem} twice: keep one of them.")
         rows = _rows(file)
         if not rows.size:
             raise FeaturesError(f"{file.name} holds no vector: make it again, or take it out of the folder.")
         of_tiles += len(rows) > 1
-        pooled[file.stem] = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    found = Embeddings.of(pooled, str(folder))
+        pooled[file.stem.removesuffix(OF_SLIDE)] = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    found = replace(Embeddings.of(pooled, str(folder)), made_by=_made_by(files, folder.name))
     if not of_tiles:
         return found
     return replace(found, notes=(f"{of_tiles} of {len(files)} files hold tiles: their mean is taken.",))
+
+
+def _made_by(files: Sequence[Path], name: str) -> str:
+    """What the files of ours say that made them: all the same; "" where one says nothing."""
+    told: set[str] = set()
+    for file in files:
+        if file.suffix != ".h5":
+            return ""
+        with _h5.opened(file) as stored:
+            told.add(_h5.text(stored["features"].attrs.get(MADE_BY, "")))
+    if len(told - {""}) > 1:
+        raise MismatchError(f"{name} holds embeddings of several encoders ({', '.join(sorted(told))}): keep one.")
+    return "" if len(told) != 1 else told.pop()
 
 
 def _rows(file: Path) -> npt.NDArray[np.floating[Any]]:
@@ -132,13 +146,14 @@ def _parts(count: int, size: int = 8192) -> Iterator[tuple[int, int]]:
 
 def _of_anndata(path: Path) -> Embeddings:
     with _h5.opened(path) as file:
-        if "uns/pathlupi" in file:
+        if "uns/pathlupi" in file and "obsm/spatial" in file:
             raise FeaturesError(f"{path.name} holds the tiles of one slide: one observation per slide is needed.")
         if "X" not in file or not hasattr(file["X"], "shape"):
             raise FeaturesError(f"{path.name} has no dense X: store the embeddings there, one observation per slide.")
         vectors = _h5.matrix(file, "X", path.name)
         names = file["obs"][_h5.text(file["obs"].attrs.get("_index", "_index"))][()]
-    return Embeddings(tuple(_h5.text(name) for name in names), vectors, path.name)
+        made_by = _h5.text(file[f"uns/{MADE_BY}"][()]) if f"uns/{MADE_BY}" in file else ""
+    return Embeddings(tuple(_h5.text(name) for name in names), vectors, path.name, made_by=made_by)
 
 
 def _of_table(path: Path) -> Embeddings:
