@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, roc_auc_score
 from sksurv.linear_model import CoxnetSurvivalAnalysis
@@ -20,6 +21,7 @@ from napari_pathlupi.workflows.downstream import Report, folds_of, sides
 from napari_pathlupi.workflows.downstream_cases import DownstreamCases, join, read_slide_samples
 from napari_pathlupi.workflows.downstream_config import DownstreamConfig, ProbeSettings, RetrievalSettings
 from napari_pathlupi.workflows.downstream_task import DownstreamTask
+from napari_pathlupi.workflows.embeddings import read_embeddings
 from napari_pathlupi.workflows.probing import probe
 from napari_pathlupi.workflows.prompting import prompt
 from napari_pathlupi.workflows.retrieval import clusters, retrieve
@@ -115,6 +117,18 @@ def test_prompts_of_rna_that_shares_the_slides_space_tell_them_apart_and_of_shuf
     assert good.scores[0].figure.low > 0.85
     assert chance.scores[0].figure.value < 0.75
     assert any("make none of its prompts" in note for note in good.notes)
+
+
+def test_prompts_of_another_cohort_are_tested_on_all_slides_at_once(tmp_path: Path) -> None:
+    others = tuple(f"other-{name}" for name in NAMES)
+    table = write_rows(tmp_path / "others.csv", ["case_id", "kind"], zip(others, KINDS, strict=True))
+    support = DownstreamTask("s", str(table), KIND).cases(replace(EMBEDDINGS, names=others))[0]
+    report = prompt(_cases(tmp_path), support, None, DownstreamConfig(resamples=100))
+    prompts = np.stack([VECTORS[k == CLASSES].mean(axis=0) for k in range(3)])
+    said = cdist(VECTORS, prompts).argmin(axis=1)
+    assert _values(report)["Balanced accuracy"] == pytest.approx(balanced_accuracy_score(CLASSES, said))
+    assert report.scores[0].standard_error is None
+    assert "No patient has both" in " ".join(report.notes)
 
 
 def test_survival_prompts_rank_slides_and_the_sign_is_told(tmp_path: Path) -> None:
@@ -233,3 +247,13 @@ def test_settings_that_cannot_be_are_refused() -> None:
         RetrievalSettings(ranks=(0, 5))
     with pytest.raises(SettingsError, match="no measure is called 'dice'"):
         DownstreamTask("t", "x.csv", KIND, metric="dice")
+
+
+def test_real_transcriptomes_are_matched_to_real_patients_and_found_among_their_subtype(shared_data: Path) -> None:
+    rna = read_embeddings(shared_data / "rna/tcga_brca_rna_zscores.csv.gz")
+    ranked = replace(rna, vectors=rankdata(rna.vectors, axis=0).astype(np.float32))
+    table = str(shared_data / "rna/tcga_brca_slides_clinical.csv")
+    cases, _ = DownstreamTask("pam50", table, Endpoint.classification("pam50")).cases(ranked)
+    assert cases.notes[0].startswith("934 of 956 embeddings belong to 934 of 934 labelled cases; 22 embeddings have no")
+    found = _values(retrieve(cases, None, RetrievalSettings(resamples=100, ranks=(1,))))
+    assert found["mAP@1"] > 0.65
