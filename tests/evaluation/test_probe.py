@@ -1,6 +1,7 @@
 """The linear probe against scikit-learn itself and against the formula."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -104,3 +105,13 @@ def test_few_shots_are_as_many_of_each_class_and_the_seed_decides_which() -> Non
 def test_more_shots_than_a_class_has_are_refused_with_the_count() -> None:
     with pytest.raises(UnusableFoldError, match="b has 2"):
         few_shot_rows(np.array([0, 0, 0, 1, 1]), 4, ("a", "b"))
+
+
+def test_threads_that_fit_at_once_tell_only_of_their_own_fit() -> None:
+    features, classes = _cases(3)
+    hasty = [number % 2 == 0 for number in range(8)]
+    with ThreadPoolExecutor(4) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        limits = [ProbeConfig(max_iter=2 if short else 10_000) for short in hasty]
+        notes = list(pool.map(lambda config: fit_probe(features, classes, 3, config).notes, limits))
+    assert [bool(note) for note in notes] == hasty

@@ -1,12 +1,12 @@
 """Clustering: whether slides fall into their classes by themselves."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.errors import UnusableFoldError
+from napari_pathlupi.evaluation._fits import warnings_told
 from napari_pathlupi.evaluation.probe import Floats, must_vary
 
 
@@ -50,15 +50,13 @@ def cluster(features: Floats, classes: npt.NDArray[np.int64], seed: int = 0, res
         When fewer than two classes are there, or all embeddings are the same.
     """
     from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_rand_score, mutual_info_score
 
     wanted = len(np.unique(classes))
     if wanted < 2:
         raise UnusableFoldError(f"the {len(classes)} cases are all of one class")
     notes = must_vary(features)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings_told():
         members = KMeans(wanted, n_init=restarts, random_state=seed).fit_predict(features.astype(np.float64))
     found = len(np.unique(members))
     if found < wanted:

@@ -1,6 +1,5 @@
 """The linear probe: what a straight line through embeddings can tell of the classes."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.errors import SettingsError, UnusableFoldError
+from napari_pathlupi.evaluation._fits import unsettled, warnings_told
 
 Floats = npt.NDArray[np.floating]
 
@@ -85,7 +85,6 @@ def fit_probe(
     UnusableFoldError
         When fewer than two classes are there, or no feature differs between the cases.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     config = config or ProbeConfig()
@@ -95,11 +94,9 @@ def fit_probe(
     notes = must_vary(features)
     weights = "balanced" if config.balanced else None
     model = LogisticRegression(C=config.cost, max_iter=config.max_iter, class_weight=weights, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings_told() as told:
         model.fit(features.astype(np.float64), classes)
-    if int(np.max(model.n_iter_)) >= config.max_iter:
-        notes = (*notes, f"the fit had not settled after {config.max_iter:,} iterations")
+    notes = (*notes, *unsettled(told, config.max_iter))
     return _probe_of(model, present, n_classes, (*notes, *_rare(np.bincount(classes, minlength=n_classes))))
 
 

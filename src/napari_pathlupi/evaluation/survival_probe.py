@@ -1,7 +1,6 @@
 """The survival probe: a proportional-hazards model on embeddings, with an elastic net."""
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.errors import SettingsError, UnusableFoldError
+from napari_pathlupi.evaluation._fits import unsettled, warnings_told
 from napari_pathlupi.evaluation.probe import Floats, must_vary
 
 ALPHA = {"OS": 0.07, "PFS": 0.01}
@@ -104,8 +104,7 @@ def _fitted(features: Floats, truth: Any, config: CoxnetConfig) -> tuple[npt.NDA
     from sksurv.linear_model import CoxnetSurvivalAnalysis
 
     model = CoxnetSurvivalAnalysis(alphas=[config.alpha], l1_ratio=config.l1_ratio, max_iter=config.max_iter)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+    with warnings_told() as told:
         try:
             model.fit(features.astype(np.float64), truth)
         except ArithmeticError as error:
@@ -113,15 +112,12 @@ def _fitted(features: Floats, truth: Any, config: CoxnetConfig) -> tuple[npt.NDA
                 f"the proportional-hazards model cannot be fitted at alpha {config.alpha:g} (its weights grow without "
                 "bound): a larger alpha or scaled embeddings are needed"
             ) from error
-    return np.asarray(model.coef_[:, 0]), [warning.category for warning in told]
+    return np.asarray(model.coef_[:, 0]), told
 
 
-def _words(weight: npt.NDArray[np.float64], told: Sequence[type[Warning]], config: CoxnetConfig) -> Iterator[str]:
+def _words(weight: npt.NDArray[np.float64], told: list[type[Warning]], config: CoxnetConfig) -> Iterator[str]:
     """What must be said of a fit, from its weights and what the library warned of."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    if any(issubclass(category, ConvergenceWarning) for category in told):
-        yield f"the fit had not settled after {config.max_iter:,} iterations"
+    yield from unsettled(told, config.max_iter)
     if not weight.any():
         yield f"at alpha {config.alpha:g} all weights are 0, so every case has the same risk"
 

@@ -92,7 +92,7 @@ class BenchConfig(ProbeSettings):
     Parameters
     ----------
     scheduler
-        Empty for one after another; threads or processes of this machine, or the address of a Dask scheduler.
+        Empty for one after another; threads or processes (faster) of this machine, or the address of a Dask scheduler.
     workers
         How many threads or processes.
     """
