@@ -89,6 +89,18 @@ def test_other_weights_are_refused_with_the_first_misfit(pretrained: Path, tmp_p
             begin_from(model, place)
 
 
+def test_tiles_of_another_patch_encoder_than_the_card_names_are_refused(pretrained: Path) -> None:
+    part = {"name": "planted", "version": "1", "dim": DIM, "tile_px": 256, "mpp": 0.5}
+    card = {"slide_encoder": {"name": "threads", "settings": SMALL.settings}, "patch_encoder": part, "title": "any"}
+    (pretrained.parent / "card.json").write_text(json.dumps(card))
+    train(_cases(), replace(NOT_AT_ALL, start=str(pretrained)))
+    (pretrained.parent / "card.json").write_text(json.dumps({**card, "patch_encoder": {**part, "mpp": 0.25}}))
+    with pytest.raises(
+        MismatchError, match=r"was trained on planted \(1\) on 256 px at 0\.25 µm/px, these features are"
+    ):
+        train(_cases(), replace(NOT_AT_ALL, start=str(pretrained)))
+
+
 def test_epochs_count_every_case_and_the_rate_rises_then_falls_as_a_half_cosine() -> None:
     schedule = Schedule(_cases(), np.zeros(CASES, dtype=bool), SMALL)
     assert schedule.total == 5 * CASES
@@ -121,7 +133,7 @@ def test_a_study_is_fine_tuned_with_its_own_cohort_and_changes_and_the_encoder_o
     survival = fine_tuned(replace(study, task=TaskPart(name="survival", columns=("OS_days",), event="OS_event")))
     assert survival.task.settings == {}
     (pretrained.parent / "card.json").write_text("{}")
-    with pytest.raises(WeightsError, match="says nothing of a slide encoder"):
+    with pytest.raises(WeightsError, match="does not say what slide encoder it is of"):
         fine_tuned(study, str(pretrained))
 
 

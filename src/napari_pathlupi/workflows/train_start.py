@@ -1,14 +1,14 @@
 """Where a training begins from weights that are there already: a slide encoder that was pre-trained."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
-from napari_pathlupi.bundle import CARD, WEIGHTS
+from napari_pathlupi.bundle import CARD, WEIGHTS, CataloguePart, PatchEncoderPart
 from napari_pathlupi.errors import MismatchError, WeightsError
 
 if TYPE_CHECKING:
@@ -37,11 +37,15 @@ def begin_from(model: "SlideModel", place: str | Path) -> None:
     WeightsError
         When it is absent or damaged, holds no slide encoder, or an ensemble of several.
     MismatchError
-        When a tensor is missing, left over or of another shape; the first is named with both shapes.
+        When a tensor is missing, left over or of another shape, which is named with both shapes; or the card beside
+        the weights names another patch encoder.
     """
-    tensors = _tensors(Path(place))
+    tensors, card = _tensors(Path(place)), _card(Path(place))
+    if card is not None and card.patch_encoder is not None:
+        own_tiles = model.recipe.patch_encoder.identity
+        card.patch_encoder.identity.must_fit(own_tiles, f"the slide encoder at {place}")
     encoder = {name.removeprefix(PART): tensor for name, tensor in tensors.items() if name.startswith(PART)}
-    if not encoder:
+    if not encoder and model.slide_encoder.state_dict():
         several = any(name.startswith(f"0/{PART}") for name in tensors)
         raise WeightsError(
             f"{place} holds {'an ensemble of several models' if several else 'no tensors called ' + PART + '…'}: give "
@@ -69,15 +73,27 @@ def settings_beside(place: str | Path) -> Mapping[str, Any]:
     WeightsError
         When the card is damaged.
     """
-    folder = Path(place) if Path(place).is_dir() else Path(place).parent
-    card = folder / CARD
-    if not card.is_file():
+    if (card := _card(Path(place))) is None:
         return {}
+    part = card.slide_encoder
+    return {"slide_encoder": part.name, "settings": dict(part.settings)}
+
+
+class _Card(BaseModel):
+    """What a card says of a slide encoder; of the rest nothing is asked."""
+
+    slide_encoder: CataloguePart
+    patch_encoder: PatchEncoderPart | None = None
+
+
+def _card(place: Path) -> _Card | None:
+    file = (place if place.is_dir() else place.parent) / CARD
+    if not file.is_file():
+        return None
     try:
-        part = json.loads(card.read_text(encoding="utf-8"))["slide_encoder"]
-        return {"slide_encoder": str(part["name"]), "settings": dict(part.get("settings", {}))}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{card} says nothing of a slide encoder ({error}): copy the folder again.") from error
+        return _Card.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file} does not say what slide encoder it is of: copy the folder again.") from error
 
 
 def _tensors(place: Path) -> dict[str, Tensor]:
