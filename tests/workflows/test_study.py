@@ -23,7 +23,7 @@ from napari_pathlupi.workflows.evaluate import evaluate
 from napari_pathlupi.workflows.features import features_of, predict_bag
 from napari_pathlupi.workflows.study import train_study, train_study_steps
 from napari_pathlupi.workflows.study_data import study_data_steps
-from napari_pathlupi.workflows.study_file import read_study
+from napari_pathlupi.workflows.study_file import read_study, written
 from quick_study import write_study
 
 STATED = Stated(encoder="planted", mpp=0.5, tile_px=256)
@@ -139,6 +139,24 @@ def test_a_choice_between_weights_needs_somebody_to_choose_by(study: Path, tmp_p
     assert load_bundle(folder / "model").card.calibration is None
 
 
+def test_settings_that_nothing_has_are_one_sentence(study: Path, tmp_path: Path) -> None:
+    for change, words in (
+        ("training.settings={ widht = 3 }", "abmil with {'widht': 3} cannot be built"),
+        ("task.settings={ weights = [1.0] }", "the task classification cannot be built"),
+        ('task.name="classifcation"', "there is no task 'classifcation'"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            train_study(read_study(study, [change, f'run.out="{tmp_path / "run"}"']))
+
+
+def test_a_split_in_the_table_counts_unless_it_is_not_to(study: Path) -> None:
+    table = pd.read_csv(study.parent / "cohort.csv", dtype=str)
+    table.assign(split=np.where(np.arange(len(table)) % 3, "train", "test")).to_csv(study.parent / "split.csv")
+    changes = ['cohort.table="split.csv"', "folds.folds=3"]
+    assert len(run(study_data_steps(read_study(study, changes))).folds) == 1
+    assert len(run(study_data_steps(read_study(study, [*changes, "folds.from_table=false"]))).folds) == 3
+
+
 def test_slides_of_a_case_are_one_bag_or_are_averaged(study: Path) -> None:
     table = pd.read_csv(study.parent / "cohort.csv", dtype=str)
     several = table.assign(slide_id=table["case_id"])
@@ -181,6 +199,29 @@ def test_expression_is_scaled_on_the_training_cases_alone(study: Path, tmp_path:
     np.testing.assert_allclose(np.nanmean(values, axis=0), 0, atol=1e-9)
     genes, columns, sizes = replace(targets, by_gene=True).scaled(rows)
     assert genes.shape[1] == len(columns) == sum(sizes.values()) == 24
+    some, same, _ = replace(targets, by_gene=True, told_apart=data.cohort).scaled(rows)
+    asked = np.isfinite(some).any(axis=0)
+    assert same == columns and 0 < asked.sum() < 24
+    np.testing.assert_array_equal(some[:, asked], genes[:, asked])
+
+
+def test_members_with_and_without_expression_are_one_network(study: Path, tmp_path: Path) -> None:
+    small = "{ projection = 8, tokens = 50, heads = 2 }"
+    changes = ["model.preset=pathlupi", f"training.settings={small}", "training.steps=2", "model.weights=3"]
+    config = read_study(study, [*changes, "model.seeds=[0, 1]", f'run.out="{tmp_path / "run"}"'])
+    for seed, weight in ((0, 0.0), (1, 3.0)):
+        _chosen(config, tmp_path / "run", seed, weight)
+    card = load_bundle(train_study(config) / "model").card
+    assert card.slide_encoder.settings["tokens"] == 4
+    assert card.objective.settings["sets"] == {f"SET_{k}": 6 for k in range(4)}
+
+
+def _chosen(config, folder: Path, fold: int, weight: float) -> None:
+    """As if the validation cases had chosen it."""
+    choice = folder / f"folds/fold-{fold}/choice.json"
+    choice.parent.mkdir(parents=True, exist_ok=True)
+    choice.write_text(json.dumps({"weight": weight}))
+    (folder / "config.toml").write_text(written(config))
 
 
 def test_an_ensemble_of_a_run_holds_its_models_to_half_the_size(study: Path) -> None:

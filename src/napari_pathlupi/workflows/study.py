@@ -95,7 +95,7 @@ def _claim(folder: Path, config: StudyConfig) -> None:
     text = written(config)
     try:
         if (folder / CONFIG).is_file():
-            trained = (folder / FOLDS).exists()
+            trained = any(path.is_file() for path in (folder / FOLDS).rglob("*"))
             if trained and (folder / CONFIG).read_text(encoding="utf-8") != text:
                 raise OutputError(f"{folder} holds a run with other settings: choose another folder as run.out.")
         elif folder.is_dir() and any(folder.iterdir()):

@@ -128,9 +128,12 @@ class FoldsPart(SplitPlan):
     ----------
     file
         An official split: Patho-Bench's k=all.tsv, folds of TCGA, a file or folder of SurvPath's.
+    from_table
+        Whether columns of the cohort table that state a split (fold, split, fold_0 …) count.
     """
 
     file: str = ""
+    from_table: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from napari_pathlupi.core.features import EncoderIdentity, FeatureBag
 from napari_pathlupi.core.folds import Folds, Rows
 from napari_pathlupi.core.progress import Progress, Steps
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import FeaturesError, MismatchError, TableError, UnstatedError
+from napari_pathlupi.errors import FeaturesError, MismatchError, SettingsError, TableError, UnstatedError
 from napari_pathlupi.interchange._names import encoder_named
 from napari_pathlupi.interchange._read import read_bag
 from napari_pathlupi.interchange._told import Stated
@@ -167,7 +167,9 @@ def _expression(config: StudyConfig) -> tuple[Expression | None, GeneSets]:
 def _folds(config: StudyConfig, cohort: Cohort) -> Folds:
     if config.folds.file:
         return with_validation(read_split(config.folds.file, cohort), cohort, config.folds)
-    return with_validation(cohort.folds, cohort, config.folds) if cohort.folds else split(cohort, config.folds)
+    if config.folds.from_table and cohort.folds:
+        return with_validation(cohort.folds, cohort, config.folds)
+    return split(cohort, config.folds)
 
 
 def _task(config: StudyConfig, cohort: Cohort, folds: Folds) -> CataloguePart:
@@ -181,7 +183,10 @@ def _task(config: StudyConfig, cohort: Cohort, folds: Folds) -> CataloguePart:
     }
     known = [np.union1d(folds.train(i), folds.validation(i)) for i in range(len(folds))]
     wanted = cohort.wanted[np.unique(np.concatenate(known))]
-    task = tasks[name](**of_task.get(name, {}) | dict(config.task.settings))
+    try:
+        task = tasks[name](**of_task.get(name, {}) | dict(config.task.settings))
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"the task {name} cannot be built with {dict(config.task.settings)}: {error}.") from error
     task.check(wanted)
     return CataloguePart(name=name, settings=dict(task.fitted(wanted).settings()))
 
@@ -228,7 +233,7 @@ def _bags(
     identity: EncoderIdentity | None = None
     for done, slide in enumerate(slides):
         yield Progress("Looking at features", done, len(slides))
-        identity = _same(identity, slide, places, config.features)
+        identity = same_encoder(identity, slide, places, config.features)
     assert identity is not None  # a usable case has a slide
     if config.cohort.slides == MEAN:
         owners = np.repeat(np.arange(len(cohort)), [len(case.slides) for case in cohort.cases])
@@ -242,8 +247,16 @@ def _union(places: Places, slides: Sequence[str]) -> Features:
     return bags[0] if len(bags) == 1 else np.concatenate(bags)
 
 
-def _same(before: EncoderIdentity | None, slide: str, places: Places, stated: Stated) -> EncoderIdentity:
-    """The encoder of a slide, which must be that of the others."""
+def same_encoder(before: EncoderIdentity | None, slide: str, places: Places, stated: Stated) -> EncoderIdentity:
+    """Return the encoder of a slide's features.
+
+    Raises
+    ------
+    MismatchError
+        When it is not that of the slides before.
+    UnstatedError
+        When nobody says which it is.
+    """
     load = places.load[slide]
     if load is None:
         found = _stated_identity(slide, places.read(slide).shape[1], stated)

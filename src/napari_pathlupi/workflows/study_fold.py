@@ -26,7 +26,7 @@ from napari_pathlupi.workflows.train_config import TrainConfig
 from napari_pathlupi.workflows.validation import outputs_of
 
 FOLDS = "folds"
-"""Folder of a run for what is trained; a run without it is none yet."""
+"""Folder of a run for what is trained; a run without a file in it is none yet."""
 Outputs = npt.NDArray[np.float64]
 
 
@@ -155,7 +155,7 @@ def _train_steps(
     if not rank():
         folder.mkdir(parents=True, exist_ok=True)
     watch = Watch(validation, folder / f"seed-{seed}.pt", study.log.of(fold=fold, seed=seed, weight=weight))
-    steps = watched_steps(cases, _config(study.config, weight, seed, sets), watch, cancel)
+    steps = watched_steps(cases, _config(study, weight, seed, sets), watch, cancel)
     while True:
         try:
             progress = next(steps)
@@ -165,14 +165,15 @@ def _train_steps(
         yield Progress(whole.stage, whole.done + progress.done, whole.total)
 
 
-def _config(config: StudyConfig, weight: float, seed: int, sets: Mapping[str, int]) -> TrainConfig:
-    """The preset at a weight; at 0 without the objective, and as long in all, so that no arm has more time."""
-    train = replace(config.train, seed=seed, weight=weight)
+def _config(study: Study, weight: float, seed: int, sets: Mapping[str, int]) -> TrainConfig:
+    """The preset at a weight; at 0 the same network without the objective, and as long in all."""
+    train = replace(study.config.train, seed=seed, weight=weight)
+    settings, chosen = dict(train.settings), train.objective
+    if study.targets is not None and "tokens" in settings and objectives[chosen].reads_tokens:
+        settings["tokens"] = len(study.targets.gene_sets)
     if not weight:
-        return replace(train, objective="", rna_steps=0, steps=train.steps + train.rna_steps)
-    settings = dict(train.settings)
-    if "tokens" in settings and objectives[train.objective].reads_tokens and sets:
-        settings["tokens"] = len(sets)
+        steps = train.steps + train.rna_steps
+        return replace(train, settings=settings, objective="", rna_steps=0, steps=steps)
     own: dict[str, Any] = {"sets": dict(sets)} if sets else {}
     return replace(train, settings=settings, objective_settings=dict(train.objective_settings) | own)
 

@@ -12,7 +12,7 @@ from napari_pathlupi.core.cohort import Cohort
 from napari_pathlupi.core.folds import Folds, Rows
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.molecular.expression import GeneSetScale
-from napari_pathlupi.molecular.gene_scale import GeneScale
+from napari_pathlupi.molecular.gene_scale import GeneScale, informative_genes
 from napari_pathlupi.molecular.gene_sets import measured_sets
 from napari_pathlupi.workflows.outcomes import groups_of
 
@@ -32,7 +32,8 @@ class Targets:
     too_few
         Sets that were left out, with the number of their genes that could be used.
     told_apart
-        The cohort, where only genes are asked for that tell its training cases apart; None asks for all.
+        The cohort, where only genes are asked for that tell its training cases apart; the others count as not measured,
+        so that all folds have the same columns. None asks for all.
     """
 
     table: pd.DataFrame
@@ -94,14 +95,14 @@ class Targets:
         """
         training = self.table.iloc[rows]
         measured = training.dropna(how="all")
-        scale: GeneScale | GeneSetScale
-        if self.by_gene:
-            scale = GeneScale.fit(measured, self.gene_sets, 1, self._groups(rows[training.index.isin(measured.index)]))
-        else:
-            scale = GeneSetScale.fit(measured, self.gene_sets, 1)
+        if not self.by_gene:
+            of_sets = GeneSetScale.fit(measured, self.gene_sets, 1)
+            return of_sets.apply(training).to_numpy(), of_sets.names, {}
+        scale = GeneScale.fit(measured, self.gene_sets, 1)
         values = scale.apply(training).to_numpy()
-        return values, scale.names, dict(scale.sets) if isinstance(scale, GeneScale) else {}
-
-    def _groups(self, rows: Rows) -> npt.NDArray[np.float64] | None:
-        cohort = self.told_apart
-        return None if cohort is None else groups_of(cohort.endpoint, cohort.wanted[rows])
+        if self.told_apart is not None:
+            wanted = self.told_apart.wanted[rows[training.index.isin(measured.index)]]
+            telling = informative_genes(measured, groups_of(self.told_apart.endpoint, wanted))
+            kept = set(measured.columns[telling])
+            values[:, [gene not in kept for gene in scale.genes]] = np.nan
+        return values, scale.names, dict(scale.sets)

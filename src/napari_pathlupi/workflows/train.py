@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
 from napari_pathlupi.catalogue import tasks
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
-from napari_pathlupi.errors import Cancelled, InferenceError
+from napari_pathlupi.errors import Cancelled, InferenceError, SettingsError
 from napari_pathlupi.workflows.bags import Bags
 from napari_pathlupi.workflows.model import SlideModel, device_failures
 from napari_pathlupi.workflows.parallel import agreed, rank, sum_gradients, summed
@@ -136,7 +136,7 @@ def watched_steps(
 def _begun(cases: TrainingCases, config: TrainConfig, watch: Watch) -> State[SlideModel]:
     """Where the training is: at its start, or where it was saved."""
     torch.manual_seed(config.seed)
-    model = SlideModel(recipe_of(cases, config))
+    model = _built(recipe_of(cases, config))
     with device_failures(config.device):
         _standardise_on(model, cases.looked_at)
         if config.start:
@@ -147,6 +147,16 @@ def _begun(cases: TrainingCases, config: TrainConfig, watch: Watch) -> State[Sli
     if watch.state is not None and watch.state.exists():
         read_state(watch.state, state)
     return state
+
+
+def _built(recipe: Recipe) -> SlideModel:
+    """A new network, or what is wrong with its settings in one sentence."""
+    try:
+        return SlideModel(recipe)
+    except (TypeError, ValueError) as error:
+        parts = [recipe.slide_encoder, *([recipe.objective] if recipe.objective else [])]
+        words = " and ".join(f"{part.name} with {part.settings or 'its own settings'}" for part in parts)
+        raise SettingsError(f"{words[:500]} cannot be built: {error}; change the settings of the training.") from error
 
 
 def _prepare(model: SlideModel, cases: TrainingCases) -> None:
