@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.answers import ClassProbabilities
+from napari_pathlupi.core.embeddings import SlideEmbedding
 from napari_pathlupi.core.geometry import Mpp, Region, SlideFrame
 from napari_pathlupi.core.results import Evidence, Prediction, Provenance, ReferenceCheck
 from napari_pathlupi.core.tiles import TileGrid
@@ -58,4 +59,5 @@ def a_prediction(weights: npt.ArrayLike | None = None, *, supported: bool = True
         provenance,
         {"HALLMARK_HYPOXIA": 0.7, "HALLMARK_E2F_TARGETS": float("nan"), "HALLMARK_ANGIOGENESIS": -0.2},
         ("1 of 30 tiles could not be decoded: left out and marked.",),
+        embedding=SlideEmbedding(np.arange(4, dtype=np.float32), "abmil 0123456789ab on stain-texture"),
     )

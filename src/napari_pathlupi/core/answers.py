@@ -1,7 +1,7 @@
 """What models say of a slide as a whole, in classes and labels; numbers and times are in `core.outlook`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,29 @@ class ClassProbabilities(Answer):
             "set_level": self.level if self.plausible else None,
             "folds": [dict(zip(self.classes, fold, strict=True)) for fold in self.folds],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class NearestPrompt(ClassProbabilities):
+    """Which of several molecular prompts a slide is nearest to; its "probabilities" are scores and are called so."""
+
+    @property
+    def certainty(self) -> str:
+        return f"{self.probabilities[self.top]:.2f}"
+
+    @property
+    def remark(self) -> str:
+        return f"Nearest of {len(self.classes)} molecular prompts. The scores add up to 1 and are no probabilities."
+
+    def rows(self) -> Sequence[AnswerRow]:
+        return [replace(row, text=f"{row.share:.2f}") for row in ClassProbabilities.rows(self)]
+
+    def numbers(self) -> Mapping[str, float]:
+        return {f"Score({name})": p for name, p in zip(self.classes, self.probabilities, strict=True)}
+
+    def as_dict(self) -> dict[str, Any]:
+        scores = dict(zip(self.classes, self.probabilities, strict=True))
+        return {"type": "nearest prompt", "class": self.headline, "scores": scores}
 
 
 def span(numbers: Sequence[float], form: str) -> str:

@@ -10,6 +10,27 @@ from napari_pathlupi.errors import FeaturesError, MismatchError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SlideEmbedding:
+    """One slide as a vector.
+
+    Parameters
+    ----------
+    vector
+        (dim,) float32.
+    made_by
+        Which encoder made it: its name, a digest of its weights, and its patch encoder.
+    """
+
+    vector: npt.NDArray[np.float32]
+    made_by: str
+
+    @classmethod
+    def of(cls, vector: npt.NDArray[np.float32] | None, made_by: str) -> "SlideEmbedding | None":
+        """Return the embedding, or None where there is no vector."""
+        return None if vector is None else cls(vector, made_by)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
     """Vectors of one encoder, each with the slide or patient that it stands for.
 
@@ -23,12 +44,15 @@ class Embeddings:
         Where they come from, for people.
     notes
         What was done to get them, a sentence each.
+    made_by
+        As of `SlideEmbedding`; "" where nobody says.
     """
 
     names: tuple[str, ...]
     vectors: npt.NDArray[np.float32]
     source: str = ""
     notes: tuple[str, ...] = ()
+    made_by: str = ""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.names) or not self.vectors.size:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from napari_pathlupi.core.embeddings import SlideEmbedding
     from napari_pathlupi.core.tiles import TileGrid
 
 
@@ -193,6 +194,10 @@ class Prediction:
         What else must be said of this result, one sentence each.
     failed
         How many tiles could not be decoded: looked at, and left out.
+    heads
+        (N,) as ``attention``, for each head of an encoder that has several, by its name.
+    embedding
+        The slide as a vector; None of a model that makes none.
     """
 
     answer: Answer
@@ -204,6 +209,8 @@ class Prediction:
     activity: Mapping[str, float]
     notes: tuple[str, ...] = ()
     failed: int = 0
+    heads: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    embedding: "SlideEmbedding | None" = None
 
     def __post_init__(self) -> None:
         if self.attention is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from napari_pathlupi.core.answers import ClassProbabilities
+from napari_pathlupi.core.answers import ClassProbabilities, NearestPrompt
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import MismatchError
 from napari_pathlupi.tasks._task import Task, colours_of, exact
@@ -30,6 +30,8 @@ class Classification(Task):
     weights
         What a case of each class counts in the loss; empty: all alike; "balanced": all classes together alike, so that
         a case counts cases / (classes * cases of its class).
+    prompts
+        Whether the classes are molecular prompts and the outputs say how near a slide is to each: no probabilities.
     """
 
     def __init__(
@@ -37,10 +39,11 @@ class Classification(Task):
         classes: Sequence[str],
         colours: Sequence[str] = (),
         weights: Sequence[float] | Literal["balanced"] = (),
+        prompts: bool = False,
     ) -> None:
         if len(classes) < 2 or len(set(classes)) < len(classes):
             raise ValueError(f"at least two classes of different names are needed, got {list(classes)}")
-        self.classes, self.colours = tuple(classes), colours_of(classes, colours)
+        self.classes, self.colours, self.prompts = tuple(classes), colours_of(classes, colours), prompts
         self.weights = weights if isinstance(weights, str) else tuple(weights)
         given = not isinstance(self.weights, str) and self.weights
         if given and (len(self.weights) != len(classes) or min(map(float, self.weights)) <= 0):
@@ -56,7 +59,8 @@ class Classification(Task):
 
     def settings(self) -> Mapping[str, Any]:
         weights = self.weights if isinstance(self.weights, str) else list(self.weights)
-        return {"classes": list(self.classes), "colours": list(self.colours), "weights": weights}
+        told = {"classes": list(self.classes), "colours": list(self.colours), "weights": weights}
+        return told | ({"prompts": True} if self.prompts else {})
 
     def check(self, wanted: npt.NDArray[np.float64]) -> None:
         known = wanted[np.isfinite(wanted)]
@@ -78,7 +82,7 @@ class Classification(Task):
         counts = np.bincount(wanted[np.isfinite(wanted)].astype(int), minlength=len(self.classes))
         found = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
         weights = [float(weight) if count else 1.0 for weight, count in zip(found, counts, strict=True)]
-        return type(self)(self.classes, self.colours, weights)
+        return type(self)(self.classes, self.colours, weights, self.prompts)
 
     def loss(
         self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
@@ -104,7 +108,8 @@ class Classification(Task):
         temperature = calibration.temperature if calibration else 1.0
         probabilities = tuple((outputs.double() / temperature).softmax(dim=-1).tolist())
         alone = () if folds is None else (folds.double() / temperature).softmax(dim=-1).tolist()
-        return ClassProbabilities(
+        kind = NearestPrompt if self.prompts else ClassProbabilities
+        return kind(
             self.classes,
             probabilities,
             self.colours,

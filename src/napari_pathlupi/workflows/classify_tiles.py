@@ -48,6 +48,9 @@ class TileClassifier(Bundle):
         """Its classes."""
         return self.model.config.class_names
 
+    embeds_by = ""
+    """It makes no embedding."""
+
     def load(self, device: str) -> Loaded:
         """Return what turns tiles into class probabilities on a device.
 

@@ -1,5 +1,6 @@
 """Several models as one: what their folds say on average, and how far they agree."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from napari_pathlupi.workflows.model import SlideModel, SlideOutput, device_fail
 HALF, SINGLE = "float16", "float32"
 GOLDEN_TOLERANCE = 1e-3
 """Our choice: far above what devices differ by, far below what changes an answer."""
+EMBEDDING_PARTS = ("slide_encoder.", "feature_mean", "feature_scale")
+"""How the names of the tensors begin that an embedding depends on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +70,25 @@ class Ensemble:
         """What each output stands for."""
         return self.models[0].evidence_names
 
+    @property
+    def embeds_by(self) -> str:
+        """What makes its embeddings: the slide encoder, a digest of its weights, and the patch encoder.
+
+        Two models have the same where they share the slide encoder, whatever their heads say.
+        """
+        digest, recipe = hashlib.sha256(), self.models[0].recipe
+        for model in self.models:
+            for name, tensor in sorted(model.state_dict().items()):
+                if name.startswith(EMBEDDING_PARTS):
+                    digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+        return f"{recipe.slide_encoder.name} {digest.hexdigest()[:12]} on {recipe.patch_encoder.identity}"
+
     def infer(self, features: npt.NDArray[np.float32]) -> SlideOutput:
-        """Return what the models say of one slide together; parameters and errors as of `SlideModel.infer`."""
+        """Return what the models say of one slide together; parameters and errors as of `SlideModel.infer`.
+
+        The embeddings of several models stand one behind the other, as each has a space of its own (our choice). Heads
+        of attention are told of one model, or where a head stands for an output in all.
+        """
         said = [model.infer(features) for model in self.models]
         outputs = np.stack([one.outputs for one in said])
         mean = outputs.mean(axis=0)
@@ -85,7 +105,14 @@ class Ensemble:
             evidence=np.mean([one.evidence for one in said], axis=0),
             activity=_mean([one.activity for one in said if one.activity]),
             reference=ReferenceCheck(distance, self.reference_limit),
+            embedding=np.concatenate([one.embedding for one in said if one.embedding is not None]),
+            heads=self._heads(said),
         )
+
+    def _heads(self, said: Sequence[SlideOutput]) -> Mapping[str, npt.NDArray[np.float32]]:
+        if len(said) == 1 or not self.models[0].slide_encoder.by_output:
+            return said[0].heads if len(said) == 1 else {}
+        return {name: np.mean([one.heads[name] for one in said], axis=0) for name in said[0].heads}
 
     def _must_reproduce(self, bundle: Bundle) -> None:
         golden, name = bundle.golden, bundle.card.name

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.catalogue import writers
+from napari_pathlupi.core.embeddings import SlideEmbedding
 from napari_pathlupi.core.features import FeatureBag
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Evidence, Prediction
@@ -89,17 +90,18 @@ def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Predic
     output = model.infer(bag.features)
     made_by = bag.source or "an earlier run"
     fingerprint = bag.fingerprint or hashlib.sha256(bag.features.tobytes()).hexdigest()[:32]
-    device = f"CPU, on features of {made_by}; no pixel was read"
-    provenance = provenance_of(bundle, bag.grid, (slide_name, fingerprint), device, {"features": made_by})
+    words = f"CPU, on features of {made_by}; no pixel was read"
     return Prediction(
         answer=output.answer,
         grid=bag.grid,
         attention=output.attention,
         evidence=Evidence(tuple(model.evidence_names), output.evidence, output.evidence_method),
         reference=output.reference,
-        provenance=provenance,
+        provenance=provenance_of(bundle, bag.grid, (slide_name, fingerprint), words, {"features": made_by}),
         activity=output.activity,
         notes=(*bag.notes, *[NO_SLIDE] * (not bag.fingerprint), *output.notes),
+        heads=output.heads,
+        embedding=SlideEmbedding.of(output.embedding, model.embeds_by),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,10 @@ class SlideOutput:
         Gene-set activity that the slide claims, in standard deviations of the training cases; empty without objective.
     reference
         Whether the slide is like those the model learned from.
+    embedding
+        (width,) what the head read, float32; None of a model that makes none.
+    heads
+        (N,) as ``attention``, for each head of a slide encoder that has several, by its name.
     """
 
     answer: Answer
@@ -52,6 +56,8 @@ class SlideOutput:
     evidence_method: str
     activity: Mapping[str, float]
     reference: ReferenceCheck
+    embedding: npt.NDArray[np.float32] | None = None
+    heads: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -190,7 +196,18 @@ class SlideModel(nn.Module):
             evidence_method=method,
             activity={} if activity is None else dict(zip(self.gene_sets, activity[0].tolist(), strict=True)),
             reference=ReferenceCheck(distance, self.reference_limit),
+            embedding=_numpy(encoded.embedding[0]),
+            heads=self._heads(encoded),
         )
+
+    def _heads(self, encoded: Encoded) -> dict[str, npt.NDArray[np.float32]]:
+        """The share of each tile in each head; tokens are too many to be shown, and `infer_stream` maps theirs."""
+        heads = encoded.heads
+        if heads is None or heads.shape[1] < 2 or self.slide_encoder.token_shape[0]:
+            return {}
+        of_outputs = self.slide_encoder.by_output and heads.shape[1] == self.task.outputs
+        names = self.evidence_names if of_outputs else [f"head {i + 1}" for i in range(heads.shape[1])]
+        return {name: _numpy(heads[0, i]) for i, name in enumerate(names)}
 
     def _gradient_evidence(self, tiles: Tensor, real: Tensor) -> Tensor:
         with torch.enable_grad():

@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from napari_pathlupi.bundle import Bundle
 from napari_pathlupi.catalogue import patch_encoders
+from napari_pathlupi.core.embeddings import SlideEmbedding
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, Timing, run
 from napari_pathlupi.core.results import Evidence, Prediction, Provenance
 from napari_pathlupi.core.settings import as_dict
@@ -170,6 +171,7 @@ class _Run:
         self.features = np.empty((len(what.grid), bundle.card.patch_encoder.dim), np.float32)
         self.seen = np.zeros(len(what.grid), bool)
         self.failed = 0
+        self.embeds_by = model.embeds_by
         self.timing: Timing | None = None
 
     def read(self) -> Iterator[Progress]:
@@ -211,6 +213,8 @@ class _Run:
             activity=output.activity,
             notes=(*failed[: bool(self.failed)], *output.notes),
             failed=self.failed,
+            heads={name: self._spread(shares) for name, shares in output.heads.items()},
+            embedding=SlideEmbedding.of(output.embedding, self.embeds_by),
         )
 
     def _spread(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
