@@ -24,6 +24,7 @@ from napari_pathlupi.core.progress import run
 from napari_pathlupi.simulation import bags
 from napari_pathlupi.workflows.model import SlideModel
 from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, Watch, train, watched_steps
+from napari_pathlupi.workflows.validation import HeldOut
 
 SIZES = {"pam50": (50, 100, 200, 400), "msi": (50, 100, 167)}
 CONTROLLED = {"pam50": (100, 400), "msi": (167,)}
@@ -283,8 +284,14 @@ def _choice(cases: TrainingCases, config: TrainConfig) -> dict[str, Any]:
         twin = config if weight else replace(config, objective="", rna_steps=0, steps=config.steps + config.rna_steps)
         scores = []
         for fold in range(INNER_FOLDS):
-            learned, looked_at = (cases.take(np.flatnonzero(rows)) for rows in (part != fold, part == fold))
-            scores.append(run(watched_steps(learned, twin, Watch(looked_at))).score)
+            learned, looked_at = (_part_of(cases, np.flatnonzero(rows)) for rows in (part != fold, part == fold))
+            held_out = HeldOut(looked_at.bags, looked_at.wanted)
+            scores.append(run(watched_steps(learned, twin, Watch(held_out))).score)
         inner[weight] = float(np.mean(scores))
     chosen = max(inner, key=lambda weight: inner[weight])
     return {"weight": chosen, "inner": {str(weight): round(score, 4) for weight, score in inner.items()}}
+
+
+def _part_of(cases: TrainingCases, rows: npt.NDArray[np.intp]) -> TrainingCases:
+    targets = None if cases.targets is None else cases.targets[rows]
+    return replace(cases, bags=[cases.bags[i] for i in rows], wanted=cases.wanted[rows], targets=targets)
