@@ -278,14 +278,16 @@ def _tested(model: SlideModel, world: World, task: str) -> dict[str, Any]:
 
 def _choice(cases: TrainingCases, config: TrainConfig) -> dict[str, Any]:
     """Smoothed AUROC of the weight and of 0 on inner validation cases, and which is better; no test case is seen."""
-    part = np.arange(len(cases.wanted)) % INNER_FOLDS  # the order holds the classes in their shares everywhere
+    labels = cases.wanted[:, 0]
+    part = np.array([(labels[:i] == label).sum() for i, label in enumerate(labels)]) % INNER_FOLDS  # by class, in turn
     inner = {}
     for weight in (0.0, config.weight):
         twin = config if weight else replace(config, objective="", rna_steps=0, steps=config.steps + config.rna_steps)
         scores = []
         for fold in range(INNER_FOLDS):
-            learned, looked_at = (_part_of(cases, np.flatnonzero(rows)) for rows in (part != fold, part == fold))
-            held_out = HeldOut(looked_at.bags, looked_at.wanted)
+            rows = np.flatnonzero(part == fold)
+            held_out = HeldOut([cases.bags[i] for i in rows], cases.wanted[rows])
+            learned = _part_of(cases, np.flatnonzero(part != fold))
             scores.append(run(watched_steps(learned, twin, Watch(held_out))).score)
         inner[weight] = float(np.mean(scores))
     chosen = max(inner, key=lambda weight: inner[weight])
