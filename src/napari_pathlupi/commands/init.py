@@ -1,4 +1,4 @@
-"""``pathlupi init train``."""
+"""``pathlupi init train`` and ``pathlupi init pretrain``."""
 
 import argparse
 from pathlib import Path
@@ -13,11 +13,37 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("-o", "--out", type=Path, default=Path("study.toml"), help="the file (default study.toml)")
     train.add_argument("--preset", default="pathlupi-anchored", help="how to train (default pathlupi-anchored)")
     train.add_argument("--task", default="", help="a named task, such as brca-pam50; `list` names them")
+    train.set_defaults(write=_write_study)
+    words = "write a commented file of a pre-training, for `pathlupi pretrain`"
+    pretrain = verbs.add_parser("pretrain", help=words, description=f"{words[0].upper()}{words[1:]}.")
+    name = Path("pretraining.toml")
+    pretrain.add_argument("-o", "--out", type=Path, default=name, help=f"the file (default {name})")
+    pretrain.set_defaults(write=_write_pretraining)
 
 
 def _run(chosen: argparse.Namespace) -> None:
+    chosen.write(chosen)
+
+
+def _write_pretraining(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.pretrain_config import PretrainStudy
+    from napari_pathlupi.workflows.pretrain_file import written
+
+    _write(chosen.out, written(PretrainStudy()))
+    print(f"{chosen.out}: fill it in, then: pathlupi pretrain {chosen.out}")
+
+
+def _write(path: Path, text: str) -> None:
     from napari_pathlupi.errors import OutputError
     from napari_pathlupi.export._whole_file import whole_file
+
+    if path.exists():
+        raise OutputError(f"{path} exists and is not overwritten: choose another name with -o.")
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def _write_study(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.study_file import study_of, written
     from napari_pathlupi.workflows.task_cards import listed, task_card
 
@@ -25,11 +51,8 @@ def _run(chosen: argparse.Namespace) -> None:
         print(listed())
         return
     card = task_card(chosen.task) if chosen.task else None
-    if chosen.out.exists():
-        raise OutputError(f"{chosen.out} exists and is not overwritten: choose another name with -o.")
     text = written(study_of({"model": {"preset": chosen.preset}, "task": card.settings if card else {}}))
-    with whole_file(chosen.out) as file:
-        file.write(text.encode())
+    _write(chosen.out, text)
     if card:
         print(card.words)
     print(f"{chosen.out}: fill it in, then: pathlupi train {chosen.out}")

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import overload
 
 import numpy as np
@@ -17,7 +18,7 @@ MEMORY_BYTES = 2 << 30
 
 
 class Shelf:
-    """What was read last, as far as it fits.
+    """What was read last, as far as it fits; several threads may ask at once.
 
     Parameters
     ----------
@@ -28,18 +29,21 @@ class Shelf:
     def __init__(self, most_bytes: int = MEMORY_BYTES) -> None:
         self.most_bytes, self._held = most_bytes, 0
         self._bags: OrderedDict[str, Features] = OrderedDict()
+        self._lock = Lock()
 
     def get(self, name: str, read: Callable[[], Features]) -> Features:
         """Return what has this name, reading it if it is not here any more."""
-        if name in self._bags:
-            self._bags.move_to_end(name)
-            return self._bags[name]
+        with self._lock:
+            if name in self._bags:
+                self._bags.move_to_end(name)
+                return self._bags[name]
         bag = read()
-        if not isinstance(bag, np.memmap):
-            self._bags[name] = bag
-            self._held += bag.nbytes
-        while self._held > self.most_bytes and len(self._bags) > 1:
-            self._held -= self._bags.popitem(last=False)[1].nbytes
+        with self._lock:
+            if name not in self._bags and not isinstance(bag, np.memmap):
+                self._bags[name] = bag
+                self._held += bag.nbytes
+            while self._held > self.most_bytes and len(self._bags) > 1:
+                self._held -= self._bags.popitem(last=False)[1].nbytes
         return bag
 
 

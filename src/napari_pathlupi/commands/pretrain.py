@@ -1,0 +1,31 @@
+"""``pathlupi pretrain``."""
+
+import argparse
+from pathlib import Path
+
+from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a file that `pathlupi init pretrain` wrote")
+    words = "change a setting, as training.epochs=20; may be given often"
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=words)
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.parallel import rank
+    from napari_pathlupi.workflows.pretrain_file import read_pretraining
+    from napari_pathlupi.workflows.pretrain_study import ENCODER, pretrain_study_steps, told
+
+    config = read_pretraining(chosen.config, chosen.changes)
+    with interruptible() as cancel:
+        folder = show(pretrain_study_steps(config, cancel), "Pre-training")
+    if rank():
+        return
+    print(told(folder))
+    print(f"Next: pathlupi encode {folder / ENCODER} BAGS -o slides.csv, then pathlupi probe, retrieve or prompt.")
+    print(RESEARCH_USE_ONLY)
+
+
+COMMAND = Command("pre-train a slide encoder on RNA and DNA, from a file of settings", _arguments, _run)

@@ -1,0 +1,260 @@
+"""What a pre-training learns from, read from files: tiles that stay where they are, and tables of measurements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_pathlupi.bundle import CataloguePart
+from napari_pathlupi.core.cohort import Case, Cohort, Endpoint, case_of
+from napari_pathlupi.core.features import EncoderIdentity
+from napari_pathlupi.core.progress import Progress, Steps
+from napari_pathlupi.core.tables import read_cells
+from napari_pathlupi.errors import MismatchError, SettingsError, TableError
+from napari_pathlupi.interchange._names import encoder_named
+from napari_pathlupi.molecular.axes import some
+from napari_pathlupi.molecular.dna import read_alterations
+from napari_pathlupi.molecular.matching import matching
+from napari_pathlupi.molecular.panels import read_panel, read_samples
+from napari_pathlupi.molecular.tables import ReadingOptions, read_expression
+from napari_pathlupi.store import FeatureStore, StoredBag
+from napari_pathlupi.workflows.bags import Shelf
+from napari_pathlupi.workflows.cohort_table import CASE_COLUMNS, SLIDE_COLUMNS, find_slides
+from napari_pathlupi.workflows.features import is_store
+from napari_pathlupi.workflows.pretrain_config import PretrainStudy, RNAPart
+from napari_pathlupi.workflows.pretrain_pairs import Molecules, PairedCases, Rows, Tiles
+from napari_pathlupi.workflows.study_config import CohortPart, RunPart, StudyConfig
+from napari_pathlupi.workflows.study_data import Places, places_of, same_encoder
+
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredTiles:
+    """The tiles of one slide in a store; a small bag is read whole and kept, of a large one only what is asked for.
+
+    Parameters
+    ----------
+    bag
+        Complete.
+    shelf
+        Where small ones are kept.
+    most_bytes
+        How large a small one may be.
+    """
+
+    bag: StoredBag
+    shelf: Shelf
+    most_bytes: int
+
+    def __len__(self) -> int:
+        return len(self.bag)
+
+    def __getitem__(self, rows: Rows) -> Features:
+        count, dim = len(self.bag), self.bag.encoder.dim
+        if 4 * count * dim <= self.most_bytes:
+            return self.shelf.get(self.bag.place, partial(self.bag.rows, 0, count))[rows]
+        drawn, size = np.empty((len(rows), dim), np.float32), int(self.bag.features.chunks[0])
+        for chunk in np.unique(rows // size):
+            inside = rows // size == chunk
+            start = int(chunk) * size
+            drawn[inside] = self.bag.rows(start, min(start + size, count))[rows[inside] - start]
+        return drawn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileTiles:
+    """The tiles of one slide in a file.
+
+    Parameters
+    ----------
+    slide, places
+        Which, and how it is read.
+    count
+        How many there are.
+    """
+
+    slide: str
+    places: Places
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, rows: Rows) -> Features:
+        return np.asarray(self.places.read(self.slide)[rows], np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedTiles:
+    """The tiles of several slides of a case, one after the other."""
+
+    slides: Sequence[Tiles]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.slides))
+
+    def __getitem__(self, rows: Rows) -> Features:
+        edges = np.cumsum([0, *map(len, self.slides)])
+        cuts = np.searchsorted(rows, edges)
+        parts = [
+            slide[rows[cuts[i] : cuts[i + 1]] - edges[i]]
+            for i, slide in enumerate(self.slides)
+            if cuts[i] < cuts[i + 1]
+        ]
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PretrainData:
+    """Cases to learn from, and what was read, done and left out, a sentence each."""
+
+    cases: PairedCases
+    notes: tuple[str, ...]
+
+
+def pretrain_data_steps(config: PretrainStudy) -> Steps[PretrainData]:
+    """Yield progress and return what a pre-training learns from.
+
+    Raises
+    ------
+    TableError, FeaturesError, MismatchError, SettingsError
+        When a table or a bag cannot be used; the message names it.
+    """
+    yield Progress("Reading tables", 0, 0)
+    notes: list[str] = []
+    tables = _tables(config, notes)
+    names = list(dict.fromkeys(name for table in tables.values() for name in table.index))
+    cohort = _cohort(config, names)
+    if is_store(config.slides.bags):
+        tiles, identity = _stored(config, notes)
+        cohort = find_slides(cohort, tiles)
+    else:
+        places, cohort = _places(config, cohort)
+        tiles, identity = yield from _in_files(config, cohort, places)
+    notes += cohort.notes
+    having = [case.name for case in cohort.cases if case.slides]
+    notes += [matching(having, table.index, kind.upper()) for kind, table in tables.items()]
+    kept = [case for case in cohort.cases if case.slides and any(case.name in table.index for table in tables.values())]
+    kept = _without(kept, config.slides.leave_out, notes)
+    if len(kept) < 2:
+        raise TableError(f"{len(kept)} cases have both slides and RNA or DNA, at least 2 are needed. {' '.join(notes)}")
+    own = [[tiles[slide] for slide in case.slides] for case in kept]
+    joined = [one[0] if len(one) == 1 else JoinedTiles(one) for one in own]
+    chosen = tuple(case.name for case in kept)
+    return PretrainData(PairedCases(joined, identity, _molecules(config, tables, chosen), chosen), tuple(notes))
+
+
+def _tables(config: PretrainStudy, notes: list[str]) -> dict[str, pd.DataFrame]:
+    """Cases × columns of each kind of measurement."""
+    tables, rna, dna = {}, config.rna, config.dna
+    if rna.table:
+        options = ReadingOptions(rna.unit, rna.genes_in, rna.probe_map, rna.duplicates, rna.clip)
+        expression = read_expression(rna.table, options)
+        tables["rna"] = expression.table.dropna(how="all")
+        notes += [*expression.notes, f"RNA is in {expression.unit}."]
+    if dna.mutations or dna.copy_number:
+        if not dna.panel:
+            raise SettingsError("dna.panel is empty: name a file of the genes, one symbol per line or GMT.")
+        altered = read_alterations(read_panel(dna.panel), dna)
+        tables["dna"] = altered.table.dropna(how="all")
+        notes += altered.notes
+    if not tables:
+        raise SettingsError("nothing was measured: give rna.table, dna.mutations or dna.copy_number.")
+    return tables
+
+
+def _cohort(config: PretrainStudy, names: Sequence[str]) -> Cohort:
+    """The cases whose slides are looked for: those of the table, or all that were measured."""
+    part, endpoint = config.slides, Endpoint("none", ())
+    if not part.table:
+        return Cohort(tuple(map(Case, names)), endpoint)
+    cells = read_cells(part.table)
+    case, slide = cells.find(part.case, CASE_COLUMNS, "the case"), cells.find(part.slide, SLIDE_COLUMNS, "the slide")
+    if not case:
+        raise TableError(f"{cells.name} has no column that names the case: state it as slides.case.")
+    owned: dict[str, list[str]] = {}
+    for name, file in zip(cells.values(case), cells.values(slide) if slide else [""] * len(cells.frame), strict=True):
+        owned.setdefault(case_of(name), []).extend([file] if file else [])
+    cases = tuple(Case(name, slides=tuple(dict.fromkeys(files))) for name, files in owned.items() if name)
+    return Cohort(cases, endpoint, notes=tuple(cells.notes), source=cells.name)
+
+
+def _stored(config: PretrainStudy, notes: list[str]) -> tuple[dict[str, Tiles], EncoderIdentity]:
+    """The tiles of every whole bag of a store, by the name of the slide; only descriptions are read."""
+    part, half = config.slides, int(config.run.memory_gb * (1 << 29))
+    named, shelf = encoder_named(config.features.encoder), Shelf(half)
+    bags = [bag for bag in FeatureStore(part.bags).stored() if named in ("", bag.encoder.name)]
+    whole = [bag for bag in bags if len(bag) and bag.done == len(bag)]
+    encoders = {bag.encoder for bag in whole}
+    if len(encoders) != 1:
+        known = ", ".join(sorted(map(str, encoders))) or "nothing"
+        raise MismatchError(f"{part.bags} holds whole bags of {known}: name one patch encoder as features.encoder.")
+    if len(whole) < len(bags):
+        notes.append(f"{len(bags) - len(whole)} of {len(bags)} slides are not embedded to the end and left out.")
+    most = half // config.training.readers
+    return {bag.slide.name: StoredTiles(bag, shelf, most) for bag in whole}, encoders.pop()
+
+
+def _places(config: PretrainStudy, cohort: Cohort) -> tuple[Places, Cohort]:
+    shelved = RunPart(memory_gb=config.run.memory_gb / 2)
+    bags = CohortPart(table=config.slides.table, bags=config.slides.bags)
+    places = places_of(StudyConfig(cohort=bags, features=config.features, run=shelved), cohort)
+    return places, find_slides(cohort, places.names)
+
+
+def _in_files(config: PretrainStudy, cohort: Cohort, places: Places) -> Steps[tuple[dict[str, Tiles], EncoderIdentity]]:
+    """The tiles of the files of the cases; every file is looked at once."""
+    slides = [slide for case in cohort.cases for slide in case.slides]
+    if not slides:
+        raise MismatchError(f"no file in {config.slides.bags} belongs to a case: {' '.join(cohort.notes)}")
+    identity: EncoderIdentity | None = None
+    tiles: dict[str, Tiles] = {}
+    for done, slide in enumerate(slides):
+        yield Progress("Looking at features", done, len(slides))
+        identity = same_encoder(identity, slide, places, config.features)
+        tiles[slide] = FileTiles(slide, places, len(places.read(slide)))
+    assert identity is not None
+    return tiles, identity
+
+
+def _without(cases: list[Case], file: str, notes: list[str]) -> list[Case]:
+    """The cases but those of a file."""
+    if not file:
+        return cases
+    named = {case_of(name) for name in read_samples(file)}
+    kept = [case for case in cases if case.name not in named]
+    unknown = sorted(named - {case.name for case in cases})
+    words = f"{len(cases) - len(kept)} cases of {Path(file).name} are left out as it says"
+    notes.append(words + (f"; {len(unknown)} of its names are no case here ({some(unknown)})." if unknown else "."))
+    return kept
+
+
+def _molecules(config: PretrainStudy, tables: dict[str, pd.DataFrame], names: Sequence[str]) -> dict[str, Molecules]:
+    found = {}
+    parts: dict[str, Any] = {"rna": config.rna, "dna": config.dna}
+    for kind, table in tables.items():
+        rows = table.reindex(list(names))
+        if not rows.notna().any(axis=None):
+            continue  # nobody with slides was measured so; the notes say it
+        columns = _genes(rows, config.rna) if kind == "rna" else list(rows.columns)
+        encoder = CataloguePart(name=parts[kind].encoder, settings=dict(parts[kind].settings))
+        found[kind] = Molecules(encoder, tuple(map(str, columns)), rows[columns].to_numpy(np.float32))
+    return found
+
+
+def _genes(table: pd.DataFrame, part: RNAPart) -> list[str]:
+    """Those of the panel that were measured, or those that vary most in the cases that are learned from."""
+    if part.panel:
+        genes = [gene for gene in read_panel(part.panel) if gene in table.columns]
+        if not genes:
+            raise TableError(f"no gene of {Path(part.panel).name} is in the table: both must name genes by symbol.")
+        return genes
+    spread = table.std().fillna(0.0)
+    varying = spread[spread > 0].sort_values(ascending=False, kind="stable")
+    return list(varying.index[: part.most_variable or None])
