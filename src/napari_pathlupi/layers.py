@@ -106,8 +106,8 @@ def attention_layer(prediction: Prediction, run: str, mpp: Mpp | None) -> LayerT
     return attention_raster(prediction).values, options, "image"
 
 
-def probability_layer(prediction: Prediction, what: str, run: str, mpp: Mpp | None) -> LayerTuple:
-    """Return one of `Prediction.maps` of a model that classifies tiles; only the first is shown at once.
+def map_layer(prediction: Prediction, what: str, run: str, mpp: Mpp | None) -> LayerTuple:
+    """Return one of `Prediction.maps`: of a class of tiles, or of a head of attention; only the first is shown at once.
 
     Its kind is the name of the map. The other parameters are those of `attention_layer`.
     """

@@ -122,7 +122,7 @@ def test_the_columns_are_those_of_real_results_of_wsinfer(
 
 def test_each_map_is_a_layer_and_only_the_first_is_shown(striped: Path, two_classes: Path) -> None:
     prediction = predicted(striped, two_classes)
-    made = [layers.probability_layer(prediction, what, "run", None) for what in prediction.maps]
+    made = [layers.map_layer(prediction, what, "run", None) for what in prediction.maps]
     assert [options["visible"] for _, options, _ in made] == [True, False]
     assert [options["metadata"]["pathlupi"]["kind"] for _, options, _ in made] == list(prediction.maps)
     assert all(kind == "image" and values.shape == prediction.grid.raster_shape for values, _, kind in made)

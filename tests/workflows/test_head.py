@@ -18,8 +18,9 @@ from napari_pathlupi.workflows.downstream_config import ProbeSettings
 from napari_pathlupi.workflows.downstream_task import DownstreamTask
 from napari_pathlupi.workflows.embeddings import read_embeddings
 from napari_pathlupi.workflows.ensemble import Ensemble
-from napari_pathlupi.workflows.features import predict_bag
+from napari_pathlupi.workflows.features import frame_of, predict_bag
 from napari_pathlupi.workflows.head import RISKS, HeadStudy, make_head_steps
+from napari_pathlupi.workflows.save import save_prediction
 from napari_pathlupi.workflows.slide_embedding import bags_in, embedder, encode_slides_steps, save_embeddings
 from quick_study import write_study
 
@@ -89,6 +90,16 @@ def test_a_prediction_carries_the_embedding_its_head_read(place: Path, probed: B
     assert embedding is not None
     np.testing.assert_allclose(embedding.vector, slides.vectors[0], atol=1e-6)
     assert embedding.made_by == slides.made_by
+
+
+def test_a_folder_of_results_is_a_store_of_embeddings(place: Path, probed: Bundle, tmp_path: Path) -> None:
+    names = sorted(bags_in(place / "features", STATED))[:3]
+    for name in names:
+        bag = bags_in(place / "features", STATED)[name]()
+        save_prediction(predict_bag(bag, probed, f"{name}.svs"), frame_of(bag), tmp_path)
+    stored = read_embeddings(tmp_path)
+    assert stored.names == tuple(names)
+    np.testing.assert_allclose(stored.vectors, encoded(place).vectors[:3], atol=1e-6)
 
 
 def test_prompts_as_a_model_name_the_nearest_one(place: Path, tmp_path: Path) -> None:

@@ -217,3 +217,16 @@ def test_a_gpu_gives_the_same_output(tmp_path, features):
     on_cpu, on_gpu = (Ensemble.from_bundle(bundle, device).infer(features) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(on_gpu.outputs, on_cpu.outputs, atol=1e-4)
     np.testing.assert_allclose(on_gpu.attention, on_cpu.attention, atol=1e-5)
+
+
+def test_each_head_of_threads_is_told_and_their_mean_is_the_attention() -> None:
+    recipe = Recipe(
+        patch_encoder=PatchEncoderPart(name="stain-texture", version="1", dim=5, tile_px=224, mpp=0.5),
+        slide_encoder=CataloguePart(name="threads", settings={"width": 8, "heads": 3}),
+        task=CataloguePart(name="classification", settings={"classes": ["A", "B"]}),
+    )
+    output = SlideModel(recipe).eval().infer(np.random.default_rng(0).normal(size=(11, 5)).astype(np.float32))
+    assert list(output.heads) == ["head 1", "head 2", "head 3"]
+    np.testing.assert_allclose(np.mean(list(output.heads.values()), axis=0), output.attention, atol=1e-6)
+    assert output.embedding is not None
+    assert output.embedding.shape == (8,)

@@ -247,16 +247,20 @@ class Prediction:
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:
         """What is drawn, by what it is: (N,) values between 0 and 1, NaN where not read."""
         if not self.classifies_tiles:
-            return {} if self.attention is None else {"attention percentile": self.percentile}
+            heads = {f"{name}: attention percentile": self._ranked(shares) for name, shares in self.heads.items()}
+            return {} if self.attention is None else {"attention percentile": self.percentile} | heads
         return {f"probability of {name}": self.evidence.values[:, i] for i, name in enumerate(self.evidence.names)}
 
     @property
     def percentile(self) -> npt.NDArray[np.float32]:
         """(N,) share of the read tiles with no more attention, 0 to 1; NaN where not read or without attention."""
-        ranks = np.full(len(self.grid), np.nan, dtype=np.float32)
         if self.attention is None:
-            return ranks
-        known = self.attention[self.read]
+            return np.full(len(self.grid), np.nan, dtype=np.float32)
+        return self._ranked(self.attention)
+
+    def _ranked(self, shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        ranks = np.full(len(self.grid), np.nan, dtype=np.float32)
+        known = shares[self.read]
         ranks[self.read] = np.searchsorted(np.sort(known), known, side="right") / len(known)
         return ranks
 

@@ -37,7 +37,8 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
     file (not of its declared bounds). ``row``, ``column``: its cell in the raster. ``coverage``: share of tissue.
     ``tissue_id``: the piece of tissue, from 1; missing where nobody looked.
     ``attention``: share of the model's attention. ``attention_percentile``: share of the tiles read that have no more
-    attention. ``attention_times_uniform``: attention in units of an even spread. ``evidence_…``: one per class.
+    attention. ``attention_times_uniform``: attention in units of an even spread. ``attention_head 1`` …: share of the
+    attention of that head, where there are several. ``evidence_…``: one per class.
     Attention and evidence are missing where the tile was not read; a model without attention has no such columns.
     """
     import pandas as pd
@@ -60,6 +61,7 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
         table["attention"] = prediction.attention
         table["attention_percentile"] = prediction.percentile
         table["attention_times_uniform"] = prediction.times_uniform
+        table = table.assign(**{f"attention_{name}": shares for name, shares in prediction.heads.items()})
     values = np.where(prediction.read[:, None], prediction.evidence.values, np.float32(np.nan))
     return table.assign(**{f"evidence_{name}": values[:, i] for i, name in enumerate(prediction.evidence.names)})
 

@@ -33,7 +33,7 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
             resolutionunit="CENTIMETER",
             metadata={
                 "axes": "YX" if one else "CYX",
-                "Name": names[0] if one else TILES,
+                "Name": names[0] if one or not prediction.classifies_tiles else TILES,
                 "PhysicalSizeX": step_x * mpp.x,
                 "PhysicalSizeXUnit": "µm",
                 "PhysicalSizeY": step_y * mpp.y,

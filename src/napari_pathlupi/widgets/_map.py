@@ -22,6 +22,7 @@ _EXPLAINED = {
     "subtypes": LEGEND,
 }
 
+OF_HEAD = "percentile among the tiles read of this head's attention alone"
 OF_TILES = "probability of the class that the model gives each tile, for itself"
 
 
@@ -69,7 +70,7 @@ class MapView(QWidget):
         """Steer these layers from now on."""
         self._layers = layers
         found = [facts_of(layer)["kind"] for layer in layers]
-        self._offer({kind: kind for kind in found[::-1]} if set(found) - set(_KINDS) else _KINDS)
+        self._offer({kind: _KINDS.get(kind, kind) for kind in found[::-1]} if set(found) - set(_KINDS) else _KINDS)
         self.setEnabled(bool(layers))
         if any(facts_of(layer)["kind"] == self.shown for layer in layers):
             self._paint()
@@ -77,10 +78,11 @@ class MapView(QWidget):
     def _offer(self, kinds: Mapping[str, str]) -> None:
         if kinds == self._kinds:
             return
-        self._kinds = kinds
+        shown, self._kinds = self.shown, kinds
         with QSignalBlocker(self.kind):
             self.kind.clear()
             self.kind.addItems([words[:1].upper() + words[1:] for words in kinds.values()])
+            self.kind.setCurrentIndex(list(kinds).index(shown) if shown in kinds else 0)
         self._explain()
 
     def _choose(self, _: int) -> None:
@@ -90,9 +92,10 @@ class MapView(QWidget):
         self._paint()
 
     def _explain(self) -> None:
-        self.said.setText(_EXPLAINED.get(self.shown, OF_TILES))
+        of_head = self.shown.endswith(": attention percentile")
+        self.said.setText(_EXPLAINED.get(self.shown, OF_HEAD if of_head else OF_TILES))
         self.said.setToolTip(self.said.text())
-        self.of_range.setText("Percentile" if self.shown in _KINDS else "Probability")
+        self.of_range.setText("Percentile" if of_head or self.shown in _KINDS else "Probability")
         self.range.setEnabled(self.shown != "subtypes")
 
     def _paint(self) -> None:

@@ -8,12 +8,16 @@ from napari_pathlupi.widgets._answer import AnswerView
 from napari_pathlupi.widgets._background import BackgroundRow
 from napari_pathlupi.widgets._choices import ExtentRow, ModelRow, SlideRow
 from napari_pathlupi.widgets._map import MapView
+from napari_pathlupi.widgets._nearest import NearestView
 from napari_pathlupi.widgets._parts import Fold, column, sentence
 from napari_pathlupi.widgets._predict import PredictRow
 from napari_pathlupi.widgets._results import RegionsView, RunsView
 
 NARROWEST_PX = 320
 """Width that the panel needs beside a slide on a laptop; nothing in it may need more (our choice)."""
+
+
+LIKE = "Like this slide"
 
 
 class Sections(QWidget):
@@ -24,8 +28,9 @@ class Sections(QWidget):
         self.slide_row, self.model_row, self.extent_row = SlideRow(), ModelRow(), ExtentRow()
         self.background = BackgroundRow()
         self.predict_row, self.answer, self.map = PredictRow(), AnswerView(), MapView()
-        self.regions, self.runs = RegionsView(), RunsView()
-        views = {"Answer": self.answer, "Map": self.map, "Regions": self.regions, "Runs": self.runs}
+        self.regions, self.nearest, self.runs = RegionsView(), NearestView(), RunsView()
+        views = {"Answer": self.answer, "Map": self.map, "Regions": self.regions}
+        views |= {LIKE: self.nearest, "Runs": self.runs}
         self.folds = {words: Fold(words, view) for words, view in views.items()}
         inner = QWidget()
         rows = self.slide_row, self.background, self.model_row, self.extent_row, self.predict_row

@@ -97,8 +97,9 @@ class Upkeep(QObject):
         known, self.runs[run.identity] = run.identity in self.runs, run
         viewer = self._viewer()
         if not known:
-            own = [*run.prediction.maps, "colour bar"] if run.prediction.classifies_tiles else _OF_A_SLIDE
-            self._coming += [(run.identity, what) for what in own if run.prediction.maps]
+            maps = list(run.prediction.maps)
+            own = [*maps, "colour bar"] if run.prediction.classifies_tiles else [*_OF_A_SLIDE, *maps[1:]]
+            self._coming += [(run.identity, what) for what in own if maps]
             self._timer.start()
         elif viewer is not None:
             _bring_up_to_date(Canvas(viewer), run)
@@ -132,11 +133,9 @@ def _add(canvas: Canvas, run: Run, what: str) -> None:
             canvas.add(made, below)
     else:
         place = below if there else min((everything.index(layer) for layer in above), default=len(everything))
-        own = run.prediction.classifies_tiles
+        of_one = what in run.prediction.maps
         made = (
-            layers.probability_layer(run.prediction, what, *told)
-            if own
-            else layers.attention_layer(run.prediction, *told)
+            layers.map_layer(run.prediction, what, *told) if of_one else layers.attention_layer(run.prediction, *told)
         )
         canvas.add(made, place)
 
@@ -144,7 +143,7 @@ def _add(canvas: Canvas, run: Run, what: str) -> None:
 def _bring_up_to_date(canvas: Canvas, run: Run) -> None:
     for layer in canvas.of_run(run.identity):
         kind = facts_of(layer)["kind"]
-        if run.prediction.classifies_tiles:
+        if kind in run.prediction.maps:
             layer.data[...] = run.prediction.grid.raster(run.prediction.maps[kind], kind).values
         elif kind == "attention":
             layer.data[...] = layers.attention_raster(run.prediction).values
