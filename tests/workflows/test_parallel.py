@@ -7,40 +7,44 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from napari_pathlupi.bundle import load_bundle
-from napari_pathlupi.workflows.study import train_study
-from napari_pathlupi.workflows.study_file import read_study
-from quick_study import write_study
+SCRIPT = """
+import sys
+import numpy as np
+from napari_pathlupi.bundle import CataloguePart
+from napari_pathlupi.core.features import EncoderIdentity
+from napari_pathlupi.core.progress import run
+from napari_pathlupi.workflows.parallel import joined, rank
+from napari_pathlupi.workflows.train import HeldOut, TrainConfig, TrainingCases, Watch, watched_steps
 
-SHORT_WITHOUT_DROPOUT = [
-    "training.settings={ width = 8, hidden = 4, dropout = 0.0 }",
-    "training.rna_steps=4",
-    "training.steps=6",
-    "run.storage=float32",
-    'run.attention=""',
-]
+rng = np.random.default_rng(0)
+bags = [rng.normal(size=(5 + i % 4, 6)).astype(np.float32) for i in range(21)]
+wanted, targets = np.arange(21.0)[:, None] % 2, rng.normal(size=(21, 3))
+wanted[::5], targets[::4] = np.nan, np.nan
+task = CataloguePart(name="classification", settings={"classes": ["A", "B"]})
+cases = TrainingCases(bags, EncoderIdentity("planted", "", 6, 256, 0.5), task, wanted, targets, ("a", "b", "c"))
+config = TrainConfig(settings={"width": 8, "dropout": 0.0}, rna_steps=4, steps=8, batch=7, tiles=6)
+with joined("cpu"):
+    trained = run(watched_steps(cases, config, Watch(HeldOut(bags, wanted))))
+    if not rank():
+        numbers = {name: tensor.numpy() for name, tensor in trained.model.state_dict().items()}
+        np.savez(sys.argv[1], checks=np.array(trained.checks), **numbers)
+"""
 
 
-def test_two_processes_train_the_same_model_as_one(tmp_path: Path) -> None:
-    study = write_study(tmp_path / "study")
-    changes = [part for change in [*SHORT_WITHOUT_DROPOUT, 'run.out="two"'] for part in ("--set", change)]
-    command = [sys.executable, "-m", "napari_pathlupi.cli", "train", str(study), *changes]
+def trained(path: Path, processes: int) -> dict[str, np.ndarray]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    given = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [
-        subprocess.Popen(command, env=os.environ | given | {"RANK": rank}, stdout=subprocess.PIPE, text=True)
-        for rank in ("0", "1")
-    ]
-    said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert "Next: pathlupi evaluate" in said[0] and not said[1]
-    single = train_study(read_study(study, SHORT_WITHOUT_DROPOUT))
-    one, two = load_bundle(single / "model"), load_bundle(study.parent / "two/model")
-    for name, tensor in one.tensors.items():
-        np.testing.assert_allclose(two.tensors[name], tensor, atol=1e-5, err_msg=name)
-    losses = [pd.read_json(study.parent / run / "log.jsonl", lines=True)["loss"].dropna() for run in ("run", "two")]
-    np.testing.assert_allclose(*losses, atol=1e-5)
+    given = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-c", SCRIPT, str(path)]
+    started = [subprocess.Popen(command, env=os.environ | given | {"RANK": str(i)}) for i in range(processes)]
+    assert [process.wait() for process in started] == [0] * processes
+    with np.load(path) as file:
+        return dict(file)
+
+
+def test_two_processes_train_the_same_model_as_one_with_the_same_losses(tmp_path: Path) -> None:
+    one, two = (trained(tmp_path / f"{count}.npz", count) for count in (1, 2))
+    for name, numbers in one.items():
+        np.testing.assert_allclose(two[name], numbers, atol=1e-5, err_msg=name)
