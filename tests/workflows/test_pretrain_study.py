@@ -6,6 +6,7 @@ import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,8 +20,11 @@ from napari_pathlupi.core.progress import run
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.errors import BundleError, MismatchError, OutputError, SettingsError, TableError
 from napari_pathlupi.store import FeatureStore, SlideFacts
+from napari_pathlupi.workflows.case_tiles import JoinedTiles
+from napari_pathlupi.workflows.embeddings import read_embeddings
+from napari_pathlupi.workflows.encode import encode_slides_steps
 from napari_pathlupi.workflows.pretrain_config import PretrainStudy
-from napari_pathlupi.workflows.pretrain_data import JoinedTiles, pretrain_data_steps
+from napari_pathlupi.workflows.pretrain_data import pretrain_data_steps
 from napari_pathlupi.workflows.pretrain_file import pretraining_of, read_pretraining, written
 from napari_pathlupi.workflows.pretrain_pairs import Steps
 from napari_pathlupi.workflows.pretrain_study import ENCODER, LOG, pretrain_study_steps
@@ -75,6 +79,29 @@ def test_the_encoder_that_comes_of_it_embeds_slides_and_molecules(finished: Path
         encoder.embed_molecules("rna", pd.DataFrame({"X": [1.0], "Y": [2.0]}))
     with pytest.raises(MismatchError, match="tiles of 8 numbers"):
         encoder.embed(bag[:, :4])
+
+
+def test_slides_and_rna_are_written_as_tables_that_the_protocols_read(finished: Path, tmp_path: Path) -> None:
+    study, place = finished.parent, str(finished / ENCODER)
+    stated = ["--set", "features.encoder=planted", "--set", "features.mpp=0.5", "--set", "features.tile_px=256"]
+    main(["encode", place, "--slides", str(study / "features"), "-o", str(tmp_path / "slides.csv"), *stated])
+    units = ["--set", "rna.unit=log2(TPM+1)", "--set", "rna.genes_in=columns"]
+    main(["encode", place, "--rna", str(study / "rna.csv"), "-o", str(tmp_path / "support.parquet"), *units])
+    slides, support = read_embeddings(tmp_path / "slides.csv"), read_embeddings(tmp_path / "support.parquet")
+    assert len(slides.names) == 19 and len(support.names) == 17
+    encoder = load_pretrained(place)
+    with h5py.File(study / "features" / "case-004.h5") as file:
+        wanted = encoder.embed(file["features"][:])
+    np.testing.assert_allclose(slides.vectors[slides.names.index("case-004")], wanted, atol=1e-5)
+    (tmp_path / "whose.csv").write_text("case_id,slide_id\ncase-000,case-000\ncase-000,case-000.second\n")
+    table = ["--table", str(tmp_path / "whose.csv"), "-o", str(tmp_path / "cases.csv")]
+    main(["encode", place, "--slides", str(study / "features"), *table, *stated])
+    assert read_embeddings(tmp_path / "cases.csv").names == ("case-000",)
+    with pytest.raises(MismatchError, match="the encoder reads"):
+        other = pretraining_of(
+            {"slides": {"bags": str(study / "features")}, "features": {"encoder": "other", "mpp": 0.5, "tile_px": 256}}
+        )
+        run(encode_slides_steps(encoder, other))
 
 
 def test_a_model_begins_with_its_slide_encoder(finished: Path) -> None:

@@ -71,9 +71,15 @@ def read_sections(
             f"{path} cannot be read as a study ({error}): write one with `pathlupi init {kind}`."
         ) from error
     sections.update(replaced or {})
+    return changed(sections, changes)
+
+
+def changed(sections: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return nested settings with changes; arguments and errors as of `read_sections`."""
+    result = {name: dict(values) if isinstance(values, Mapping) else values for name, values in sections.items()}
     for change in changes:
-        _change(sections, change)
-    return sections
+        _change(result, change)
+    return result
 
 
 def checked_values(kind: type, values: Any, section: str, source: str) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.bundle import CataloguePart
@@ -22,92 +20,15 @@ from napari_pathlupi.molecular.dna import read_alterations
 from napari_pathlupi.molecular.matching import matching
 from napari_pathlupi.molecular.panels import read_panel, read_samples
 from napari_pathlupi.molecular.tables import ReadingOptions, read_expression
-from napari_pathlupi.store import FeatureStore, StoredBag
+from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.bags import Shelf
+from napari_pathlupi.workflows.case_tiles import FileTiles, JoinedTiles, StoredTiles
 from napari_pathlupi.workflows.cohort_table import CASE_COLUMNS, SLIDE_COLUMNS, find_slides
 from napari_pathlupi.workflows.features import is_store
 from napari_pathlupi.workflows.pretrain_config import PretrainStudy, RNAPart
-from napari_pathlupi.workflows.pretrain_pairs import Molecules, PairedCases, Rows, Tiles
+from napari_pathlupi.workflows.pretrain_pairs import Molecules, PairedCases, Tiles
 from napari_pathlupi.workflows.study_config import CohortPart, RunPart, StudyConfig
 from napari_pathlupi.workflows.study_data import Places, places_of, same_encoder
-
-Features = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredTiles:
-    """The tiles of one slide in a store; a small bag is read whole and kept, of a large one only what is asked for.
-
-    Parameters
-    ----------
-    bag
-        Complete.
-    shelf
-        Where small ones are kept.
-    most_bytes
-        How large a small one may be.
-    """
-
-    bag: StoredBag
-    shelf: Shelf
-    most_bytes: int
-
-    def __len__(self) -> int:
-        return len(self.bag)
-
-    def __getitem__(self, rows: Rows) -> Features:
-        count, dim = len(self.bag), self.bag.encoder.dim
-        if 4 * count * dim <= self.most_bytes:
-            return self.shelf.get(self.bag.place, partial(self.bag.rows, 0, count))[rows]
-        drawn, size = np.empty((len(rows), dim), np.float32), int(self.bag.features.chunks[0])
-        for chunk in np.unique(rows // size):
-            inside = rows // size == chunk
-            start = int(chunk) * size
-            drawn[inside] = self.bag.rows(start, min(start + size, count))[rows[inside] - start]
-        return drawn
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FileTiles:
-    """The tiles of one slide in a file.
-
-    Parameters
-    ----------
-    slide, places
-        Which, and how it is read.
-    count
-        How many there are.
-    """
-
-    slide: str
-    places: Places
-    count: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, rows: Rows) -> Features:
-        return np.asarray(self.places.read(self.slide)[rows], np.float32)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JoinedTiles:
-    """The tiles of several slides of a case, one after the other."""
-
-    slides: Sequence[Tiles]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.slides))
-
-    def __getitem__(self, rows: Rows) -> Features:
-        edges = np.cumsum([0, *map(len, self.slides)])
-        cuts = np.searchsorted(rows, edges)
-        parts = [
-            slide[rows[cuts[i] : cuts[i + 1]] - edges[i]]
-            for i, slide in enumerate(self.slides)
-            if cuts[i] < cuts[i + 1]
-        ]
-        return np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,16 +49,9 @@ def pretrain_data_steps(config: PretrainStudy) -> Steps[PretrainData]:
     """
     yield Progress("Reading tables", 0, 0)
     notes: list[str] = []
-    tables = _tables(config, notes)
+    tables = measured_tables(config, notes)
     names = list(dict.fromkeys(name for table in tables.values() for name in table.index))
-    cohort = _cohort(config, names)
-    if is_store(config.slides.bags):
-        tiles, identity = _stored(config, notes)
-        cohort = find_slides(cohort, tiles)
-    else:
-        places, cohort = _places(config, cohort)
-        tiles, identity = yield from _in_files(config, cohort, places)
-    notes += cohort.notes
+    tiles, identity, cohort = yield from slide_tiles_steps(config, _cohort(config, names), notes)
     having = [case.name for case in cohort.cases if case.slides]
     notes += [matching(having, table.index, kind.upper()) for kind, table in tables.items()]
     kept = [case for case in cohort.cases if case.slides and any(case.name in table.index for table in tables.values())]
@@ -150,8 +64,61 @@ def pretrain_data_steps(config: PretrainStudy) -> Steps[PretrainData]:
     return PretrainData(PairedCases(joined, identity, _molecules(config, tables, chosen), chosen), tuple(notes))
 
 
-def _tables(config: PretrainStudy, notes: list[str]) -> dict[str, pd.DataFrame]:
-    """Cases × columns of each kind of measurement."""
+def slide_tiles_steps(
+    config: PretrainStudy, cohort: Cohort | None, notes: list[str]
+) -> Steps[tuple[dict[str, Tiles], EncoderIdentity, Cohort]]:
+    """Yield progress and return the tiles of the slides, who made them, and the cases with their slides.
+
+    Parameters
+    ----------
+    config
+        Where the features lie.
+    cohort
+        Whose slides are looked for; without it every slide is a case.
+    notes
+        What was found and left out is added.
+
+    Raises
+    ------
+    FeaturesError, MismatchError, TableError
+        When a bag cannot be used, or a slide belongs to two cases; the message names it.
+    """
+    places: Places | None = None
+    tiles: dict[str, Tiles] = {}
+    if is_store(config.slides.bags):
+        tiles, identity = _stored(config, notes)
+    else:
+        places = _places(config)
+    names = list(tiles) if places is None else places.names
+    alone = tuple(Case(Path(name).stem, slides=(name,)) for name in names)
+    cohort = Cohort(alone, Endpoint("none", ())) if cohort is None else find_slides(cohort, names)
+    if places is not None:
+        tiles, identity = yield from _in_files(config, cohort, places)
+    notes += cohort.notes
+    return tiles, identity, cohort
+
+
+def case_cohort(config: PretrainStudy) -> Cohort | None:
+    """Return the cases that the table of slides names; None without a table.
+
+    Raises
+    ------
+    TableError
+        When it cannot be read, or has no column of cases.
+    """
+    return _cohort(config, ()) if config.slides.table else None
+
+
+def measured_tables(config: PretrainStudy, notes: list[str]) -> dict[str, pd.DataFrame]:
+    """Return cases × columns of each kind of measurement, "rna" and "dna"; what was done is added to the notes.
+
+    Raises
+    ------
+    SettingsError
+        When nothing was measured, or a panel is missing.
+    TableError
+        When a table cannot be read.
+    """
     tables, rna, dna = {}, config.rna, config.dna
     if rna.table:
         options = ReadingOptions(rna.unit, rna.genes_in, rna.probe_map, rna.duplicates, rna.clip)
@@ -201,11 +168,10 @@ def _stored(config: PretrainStudy, notes: list[str]) -> tuple[dict[str, Tiles], 
     return {bag.slide.name: StoredTiles(bag, shelf, most) for bag in whole}, encoders.pop()
 
 
-def _places(config: PretrainStudy, cohort: Cohort) -> tuple[Places, Cohort]:
+def _places(config: PretrainStudy) -> Places:
     shelved = RunPart(memory_gb=config.run.memory_gb / 2)
     bags = CohortPart(table=config.slides.table, bags=config.slides.bags)
-    places = places_of(StudyConfig(cohort=bags, features=config.features, run=shelved), cohort)
-    return places, find_slides(cohort, places.names)
+    return places_of(StudyConfig(cohort=bags, features=config.features, run=shelved), Cohort((), Endpoint("none", ())))
 
 
 def _in_files(config: PretrainStudy, cohort: Cohort, places: Places) -> Steps[tuple[dict[str, Tiles], EncoderIdentity]]:

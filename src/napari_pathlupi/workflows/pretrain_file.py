@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from napari_pathlupi.workflows.config_file import checked_values, must_be_one_of, read_sections, section_lines
+from napari_pathlupi.workflows.config_file import changed, checked_values, must_be_one_of, read_sections, section_lines
 from napari_pathlupi.workflows.pretrain_config import PretrainStudy
 
 HEAD = """# A pre-training of napari-pathlupi: a slide encoder learns to find what was measured of a slide's patient.
@@ -41,6 +41,11 @@ def read_pretraining(path: str | Path, changes: Sequence[str] = ()) -> PretrainS
     return pretraining_of(read_sections(path, changes, "pretrain"), path.name).rooted(path.resolve().parent)
 
 
+def pretraining_of_changes(sections: Mapping[str, Any], changes: Sequence[str]) -> PretrainStudy:
+    """Return the pre-training of nested settings with changes; paths are as they stand."""
+    return pretraining_of(changed(sections, changes), "--set")
+
+
 def pretraining_of(sections: Mapping[str, Any], source: str = "the pre-training") -> PretrainStudy:
     """Return the pre-training of nested settings; errors as of `read_pretraining`."""
     config = PretrainStudy()
@@ -48,6 +53,6 @@ def pretraining_of(sections: Mapping[str, Any], source: str = "the pre-training"
     for name, values in sections.items():
         must_be_one_of(name, known, source, "section")
         part = getattr(config, name)
-        changed: dict[str, Any] = {name: replace(part, **checked_values(type(part), values, name, source))}
-        config = replace(config, **changed)
+        own: dict[str, Any] = {name: replace(part, **checked_values(type(part), values, name, source))}
+        config = replace(config, **own)
     return config

@@ -1,0 +1,41 @@
+"""``pathlupi encode``."""
+
+import argparse
+from pathlib import Path
+
+from napari_pathlupi.commands._command import Command, interruptible, show
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("encoder", type=Path, metavar="ENCODER", help="folder that `pathlupi pretrain` wrote")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--slides", metavar="BAGS", help="folder or store of tile features: a vector per slide")
+    what.add_argument("--rna", metavar="TABLE", help="expression table: a vector per case, the support set of prompts")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="table to write, .csv or .parquet")
+    parser.add_argument("--table", default="", help="table that says whose each slide is: a vector per case then")
+    words = "what else must be stated, as features.mpp=0.5 or rna.unit=z-score; may be given often"
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=words)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.workflows.encode import encode_molecules, encode_slides_steps, write_encoded
+    from napari_pathlupi.workflows.pretrain_file import pretraining_of_changes
+    from napari_pathlupi.workflows.pretrained import load_pretrained
+
+    config = pretraining_of_changes(
+        {"slides": {"bags": chosen.slides or "", "table": chosen.table}, "rna": {"table": chosen.rna or ""}},
+        chosen.changes,
+    )
+    encoder = load_pretrained(chosen.encoder, chosen.device)
+    with interruptible() as cancel:
+        if chosen.slides:
+            encoded = show(encode_slides_steps(encoder, config, cancel), "Slides")
+        else:
+            encoded = encode_molecules(encoder, config)
+    write_encoded(chosen.out, encoded.table)
+    print("\n".join(encoded.notes))
+    print(f"{chosen.out}: {len(encoded.table)} vectors of {encoded.table.shape[1]} numbers.")
+
+
+COMMAND = Command("write the embeddings of slides or of RNA by a pre-trained slide encoder", _arguments, _run)
