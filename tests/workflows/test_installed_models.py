@@ -11,6 +11,7 @@ import pytest
 from napari_pathlupi.bundle import Bundle, list_bundles, load_bundle, models_folder
 from napari_pathlupi.cli import main
 from napari_pathlupi.errors import BundleError, OutputError
+from napari_pathlupi.widgets._models import Models
 from napari_pathlupi.workflows.installed_models import as_markdown, install, remove
 
 FILES = ("card.json", "weights.safetensors", "golden.safetensors")
@@ -82,6 +83,7 @@ def test_a_model_is_installed_from_a_folder_a_zip_and_addresses(small_bundle, tm
         assert install(place, name=f"model-{i}").digest == small_bundle.digest
     assert list_bundles() == ["demo", *(f"model-{i}" for i in range(4))]
     assert load_bundle("model-2").folder == models_folder() / "model-2"
+    assert Models().titles[1:] == ["Quick model"] * 4  # what the panel offers
     remove("model-2")
     assert "model-2" not in list_bundles()
     with pytest.raises(BundleError, match="was installed"):
