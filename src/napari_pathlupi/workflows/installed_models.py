@@ -35,19 +35,13 @@ def install(place: str, name: str = "", digest: str = "", replace: bool = False)
     OutputError
         When the name is taken or the folder cannot be written.
     """
-    from napari_pathlupi.workflows.ensemble import Ensemble
-
     home = models_folder()
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".install-", dir=home) as scratch:
             fresh = Path(scratch, "model")
             fresh.mkdir()
-            fetch(place, fresh)
-            bundle = load_bundle(fresh)
-            if digest and digest.lower() != bundle.digest:
-                raise BundleError(f"{place} has the digest {bundle.digest}, not {digest}: it was not installed.")
-            Ensemble.from_bundle(bundle)
+            bundle = _fetched(place, fresh, digest)
             target = _place_for(home, name or bundle.card.name, replace)
             if target.exists():
                 target.rename(Path(scratch, "old"))
@@ -57,6 +51,20 @@ def install(place: str, name: str = "", digest: str = "", replace: bool = False)
             f"cannot write to {home} ({error.strerror or error}): make room or set PATHLUPI_MODELS."
         ) from error
     return load_bundle(target)
+
+
+def _fetched(place: str, folder: Path, digest: str) -> Bundle:
+    """The model of a place, in this folder, whole, as expected and true to its golden example."""
+    from napari_pathlupi.workflows.ensemble import Ensemble
+
+    fetch(place, folder)
+    bundle = load_bundle(folder)
+    if digest and digest.lower() != bundle.digest:
+        raise BundleError(
+            f"{place.partition('?')[0]} has the digest {bundle.digest}, not {digest}: it was not installed."
+        )
+    Ensemble.from_bundle(bundle)
+    return bundle
 
 
 def _place_for(home: Path, name: str, replace: bool) -> Path:
