@@ -97,6 +97,10 @@ PRESETS: Mapping[str, Preset] = {
     "clam-mb": Preset("CLAM with an attention per class, without expression.", _without_rna("clam-mb")),
     "transmil": Preset("TransMIL, without expression; the order of the tiles matters.", _without_rna("transmil")),
     "dsmil": Preset("DSMIL, without expression.", _without_rna("dsmil")),
+    "threads": Preset(
+        "Threads' slide encoder in its published size, trained anew on the task alone, as long as the others.",
+        replace(_without_rna("threads"), settings=_FINE_TUNED.settings, learning_rate=1e-4),
+    ),
     "threads-finetune": Preset(
         "Threads' fine-tuning: its slide encoder, pre-trained or new, and a linear head; five epochs, a case a step.",
         _FINE_TUNED,

@@ -143,7 +143,7 @@ class ModelPart:
     Parameters
     ----------
     preset
-        pathlupi-anchored, pathlupi, pathlupi-paper, abmil, clam-sb, clam-mb, transmil, dsmil, mean, max,
+        pathlupi-anchored, pathlupi, pathlupi-paper, abmil, clam-sb, clam-mb, transmil, dsmil, mean, max, threads,
         threads-finetune or threads-abmil.
     weights
         Weights of the molecular loss that are tried; the validation cases of each fold choose. 0, the twin without
