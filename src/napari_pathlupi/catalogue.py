@@ -99,6 +99,7 @@ def _names(folders: tuple[Path, ...], changed_ns: tuple[int, ...]) -> list[str]:
 formats = Room("napari_pathlupi.slides", "FORMAT", "slide format")
 patch_encoders = Room("napari_pathlupi.patch_encoders", "ENCODER", "patch encoder", "ENCODERS")
 slide_encoders = Room("napari_pathlupi.slide_encoders", "ENCODER", "slide encoder")
+external_slide_encoders = Room("napari_pathlupi.external_slide_encoders", "ENCODER", "slide encoder of others")
 objectives = Room("napari_pathlupi.molecular.objectives", "OBJECTIVE", "molecular objective")
 molecular_encoders = Room("napari_pathlupi.molecular.encoders", "ENCODER", "molecular encoder")
 tasks = Room("napari_pathlupi.tasks", "TASK", "task")
@@ -107,4 +108,7 @@ readers = Room("napari_pathlupi.interchange", "READER", "file of features", shar
 writers = Room("napari_pathlupi.interchange", "WRITER", "file of features", shared=True)
 commands = Room("napari_pathlupi.commands", "COMMAND", "command")
 
-rooms = (formats, patch_encoders, slide_encoders, objectives, molecular_encoders, tasks, exports)
+rooms = (
+    *(formats, patch_encoders, slide_encoders, external_slide_encoders),
+    *(objectives, molecular_encoders, tasks, exports),
+)

@@ -9,25 +9,33 @@ from napari_pathlupi.commands._command import Command, show
 def _arguments(parser: argparse.ArgumentParser) -> None:
     bags = "features of the tiles of each slide: a folder with a file per slide, or a store"
     parser.add_argument("features", metavar="FEATURES", help=bags)
-    model = "what encodes slides: a model or the folder of a pre-training, or mean or max"
+    model = "what encodes slides: a model, the folder of a pre-training, mean, max, or titan, prism, chief …"
     parser.add_argument("--model", required=True, help=model)
     out = "slides.h5ad, or a new folder for a file NAME.h5 per slide"
     parser.add_argument("-o", "--out", type=Path, required=True, help=out)
     encoder = "which patch encoder made the features, where their files do not say, or a store holds several"
     parser.add_argument("--patch-encoder", default="", metavar="NAME", help=encoder)
+    group = parser.add_argument_group("slide encoders of others")
+    group.add_argument("--trust-code", action="store_true", help="let its authors' code run here")
+    group.add_argument("--weights", default="", metavar="FOLDER", help="its code and weights, where it needs a folder")
+    group.add_argument("--device", default="cpu", help="cpu or cuda")
 
 
 def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.catalogue import external_slide_encoders
     from napari_pathlupi.interchange._told import Stated
+    from napari_pathlupi.workflows.external_embedding import ExternalConfig, encode_externally_steps
     from napari_pathlupi.workflows.slide_embedding import bags_in, embedder, encode_slides_steps, save_embeddings
 
     bags = bags_in(chosen.features, Stated(encoder=chosen.patch_encoder))
-    model = embedder(chosen.model, next(iter(bags.values()))().encoder)
-    found = show(encode_slides_steps(model, bags, chosen.features), "Slides").embeddings
+    if chosen.model in external_slide_encoders:
+        config = ExternalConfig(chosen.device, chosen.weights, chosen.trust_code)
+        found = show(encode_externally_steps(chosen.model, bags, config, chosen.features), "Slides")
+    else:
+        model = embedder(chosen.model, next(iter(bags.values()))().encoder)
+        found = show(encode_slides_steps(model, bags, chosen.features), "Slides").embeddings
     save_embeddings(found, chosen.out)
     print(f"{chosen.out}: {len(found)} vectors of {found.dim} numbers by {found.made_by}.")
 
 
-COMMAND = Command(
-    "write the embedding of each slide by a model, to find similar slides or to test probes", _arguments, _run
-)
+COMMAND = Command("write the embedding of each slide, to find similar slides or to test probes", _arguments, _run)
