@@ -21,6 +21,8 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
     labels = "table with the labels, or the folder of a task of Patho-Bench, which says all the rest"
     parser.add_argument("labels", metavar="LABELS", help=labels)
     parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for the report as JSON and CSV")
+    encoder = "which patch encoder's features, of a store that holds several"
+    parser.add_argument("--patch-encoder", default="", metavar="NAME", help=encoder)
     add_task_options(parser)
 
 
@@ -37,8 +39,6 @@ def add_task_options(parser: argparse.ArgumentParser) -> None:
     alone = "column of the slides, if each is to stand for itself instead of its patient"
     group.add_argument("--slide-samples", default="", metavar="COLUMN", help=alone)
     group.add_argument("--splits", default="", metavar="FILE", help="official split, as a file or a folder of files")
-    encoder = "which patch encoder's features, of a store that holds several"
-    group.add_argument("--patch-encoder", default="", metavar="NAME", help=encoder)
 
 
 def task_of(chosen: argparse.Namespace, labels: str) -> "DownstreamTask":

@@ -1,6 +1,7 @@
 """What commands on features of other software need: their flags, and prediction from them."""
 
 import argparse
+from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,9 +22,20 @@ def add_feature_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--slide", default="", help="the slide that they were made from, if it is there")
 
 
-def stated_by(chosen: argparse.Namespace) -> Stated:
+def add_stated_options(parser: argparse.ArgumentParser, but: Collection[str] = ()) -> None:
+    """Add a flag for each thing that files of features may not say, where the command names no single slide."""
+    group = parser.add_argument_group("features of other software", "what their files do not say")
+    texts = field_texts(Stated)
+    for field in fields(Stated):
+        kind = float if field.name == "mpp" else type(field.default)
+        flag = f"--{field.name.replace('_', '-')}"
+        if field.name not in but:
+            group.add_argument(flag, type=kind, default=field.default, help=texts[field.name])
+
+
+def stated_by(chosen: argparse.Namespace, but: Collection[str] = ()) -> Stated:
     """Return what the flags say."""
-    return Stated(**{field.name: getattr(chosen, field.name) for field in fields(Stated)})
+    return Stated(**{field.name: getattr(chosen, field.name) for field in fields(Stated) if field.name not in but})
 
 
 def predict_from_features(chosen: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_pathlupi.commands._command import Command, show
+from napari_pathlupi.commands._features import add_stated_options, stated_by
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,21 +14,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help=model)
     out = "slides.h5ad, or a new folder for a file NAME.h5 per slide"
     parser.add_argument("-o", "--out", type=Path, required=True, help=out)
-    encoder = "which patch encoder made the features, where their files do not say, or a store holds several"
-    parser.add_argument("--patch-encoder", default="", metavar="NAME", help=encoder)
     group = parser.add_argument_group("slide encoders of others")
     group.add_argument("--trust-code", action="store_true", help="let its authors' code run here")
     group.add_argument("--weights", default="", metavar="FOLDER", help="its code and weights, where it needs a folder")
     group.add_argument("--device", default="cpu", help="cpu or cuda")
+    add_stated_options(parser)
 
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.catalogue import external_slide_encoders
-    from napari_pathlupi.interchange._told import Stated
     from napari_pathlupi.workflows.external_embedding import ExternalConfig, encode_externally_steps
     from napari_pathlupi.workflows.slide_embedding import bags_in, embedder, encode_slides_steps, save_embeddings
 
-    bags = bags_in(chosen.features, Stated(encoder=chosen.patch_encoder))
+    bags = bags_in(chosen.features, stated_by(chosen))
     if chosen.model in external_slide_encoders:
         config = ExternalConfig(chosen.device, chosen.weights, chosen.trust_code)
         found = show(encode_externally_steps(chosen.model, bags, config, chosen.features), "Slides")

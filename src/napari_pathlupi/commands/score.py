@@ -1,13 +1,11 @@
 """``pathlupi score``."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
 from napari_pathlupi.commands._command import Command, must_be_writable, show
+from napari_pathlupi.commands._features import add_stated_options, stated_by
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
-from napari_pathlupi.core.settings import field_texts
-from napari_pathlupi.interchange._told import Stated
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,15 +15,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, help="predictions.csv: a row per case and fold")
     words = "slides of a case as one bag (union), or the mean of what is said of each; as the model was trained"
     parser.add_argument("--several", choices=("union", "mean"), default="union", help=words)
-    texts = field_texts(Stated)
-    for field in fields(Stated):
-        kind = float if field.name == "mpp" else type(field.default)
-        flag = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(flag, type=kind, default=field.default, help=texts[field.name])
+    add_stated_options(parser)
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.commands._features import stated_by
     from napari_pathlupi.export._whole_file import whole_file
     from napari_pathlupi.workflows.classify_tiles import load_model
     from napari_pathlupi.workflows.score_cohort import ScoreCohortConfig, score_cohort_steps
