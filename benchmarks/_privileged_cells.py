@@ -128,18 +128,18 @@ class Cell:
         config = self.variant.train
         classes = [*slide_encoders[config.slide_encoder].__mro__]
         classes += objectives[config.objective].__mro__ if config.objective else []
-        sources = [_code_of(one) for one in classes if one.__module__.startswith("napari_pathlupi")]
+        sources = [code_of(one) for one in classes if one.__module__.startswith("napari_pathlupi")]
         told = [
             asdict(self),
             asdict(self.variant),
             asdict(WORLDS[self.variant.world]),
-            _code_of(bags),
+            code_of(bags),
             sources,
         ]
         return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:12]
 
 
-def _code_of(thing: Any) -> str:
+def code_of(thing: Any) -> str:
     """The syntax tree of a class or a module, without its docstrings: new words change no number."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
     for node in ast.walk(tree):
@@ -216,13 +216,13 @@ def _cases(cell: Cell, world: World) -> tuple[TrainingCases, TrainConfig]:
         config = replace(config, objective_settings={"sets": dict(sets)}, settings={"tokens": len(sets)})
     else:
         table = set_targets(world, rows, variant.rna == "random sets")
-    targets = _given(table.to_numpy()[rows], real.labels[rows], variant.rna, world.seed)
+    targets = given(table.to_numpy()[rows], real.labels[rows], variant.rna, world.seed)
     known = np.where(np.isin(rows, labelled)[:, None], wanted[rows], np.nan)
     features = [world.bags.features[i] for i in rows]
     return TrainingCases(features, IDENTITY, task, known, targets, tuple(table.columns)), config
 
 
-def _given(
+def given(
     targets: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], rna: str, seed: int
 ) -> npt.NDArray[np.float64]:
     """The transcriptomes as a control gives them."""

@@ -1,7 +1,7 @@
 """Tables of finished cells: absolute figures of the baseline, differences of all else to it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from _privileged_statistics import Interval, Line, Resamples, c_index_of, interv
 from _privileged_world import read_real
 
 Costs = Mapping[str, float | None]
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 BASELINE, DEFAULT = "abmil", "pathlupi-anchored"
 ROWS = (
     ("clam-sb", BASELINE),
@@ -155,11 +154,12 @@ def _differences(
         found = [table.compare(cohort, size, name, against) for size in sizes]
         if any(found):
             than = "" if against == BASELINE else f" − {against}"
-            yield f"| {name}{than} | " + " | ".join(map(_told, found)) + " |"
+            yield f"| {name}{than} | " + " | ".join(map(with_intervals, found)) + " |"
     yield ""
 
 
-def _told(interval: Interval | None) -> str:
+def with_intervals(interval: Interval | None) -> str:
+    """Return a difference with its intervals, bold where the first excludes 0."""
     if interval is None:
         return ""
     clear = "**" if interval.low > 0 or interval.high < 0 else ""
@@ -223,7 +223,11 @@ def _spent(costs: Costs) -> Iterator[str]:
 
 def write_tables(path: Path, lines: Sequence[Line], data: Path, costs: Costs) -> None:
     """Write the tables between their marks in a document."""
-    text = path.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    told = "\n".join((*tables(lines, data), *_spent(costs)))
-    path.write_text(f"{before}{BEGIN}\n{told}\n{END}{after}", encoding="utf-8")
+    write_between(path, "tables", (*tables(lines, data), *_spent(costs)))
+
+
+def write_between(path: Path, mark: str, told: Iterable[str]) -> None:
+    """Replace what stands between two marks in a document."""
+    begin, end, text = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->", path.read_text(encoding="utf-8")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    path.write_text("\n".join((f"{before}{begin}", *told, f"{end}{after}")), encoding="utf-8")

@@ -35,18 +35,18 @@ from napari_pathlupi.workflows.tile import OVERVIEW_MPP, find_tissue_on
 QUICK_CASES = 40
 
 
-def tumour_share(planted: Path, grid: TileGrid) -> npt.NDArray[np.float64]:
-    """(N,) share of each tile that is planted tumour."""
+def planted_share(planted: Path, grid: TileGrid, what: str = "tumour") -> npt.NDArray[np.float64]:
+    """(N,) share of each tile that is planted tumour, or the mean activity of a programme in it."""
     with np.load(planted) as truth:
-        tumour, step = truth["tumour"], float(truth["step_px"])
+        raster, step = truth[what], float(truth["step_px"])
     starts = np.floor(grid.origins_px0 / step).astype(int)
     ends = np.ceil((grid.origins_px0 + grid.side_px0) / step).astype(int)
-    return np.array([tumour[y0:y1, x0:x1].mean() for (y0, x0), (y1, x1) in zip(starts, ends, strict=True)])
+    return np.array([raster[y0:y1, x0:x1].mean() for (y0, x0), (y1, x1) in zip(starts, ends, strict=True)])
 
 
 def attention_precision(prediction: Prediction, planted: Path) -> tuple[float, float] | None:
     """Average precision of the attention against tiles that are mostly tumour, and the share of such tiles."""
-    mostly = tumour_share(planted, prediction.grid) >= 0.5
+    mostly = planted_share(planted, prediction.grid) >= 0.5
     if not 0 < mostly.sum() < len(mostly):
         return None
     return float(average_precision_score(mostly, prediction.attention)), float(mostly.mean())
