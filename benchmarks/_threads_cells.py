@@ -22,8 +22,16 @@ from napari_pathlupi.evaluation.retrieval import retrieval_scores
 from napari_pathlupi.molecular.dna import columns_of
 from napari_pathlupi.simulation.bags import BagConfig, SimulatedBags, simulate_bags
 from napari_pathlupi.slide_encoders import threads
-from napari_pathlupi.workflows import contrast, pretrain
-from napari_pathlupi.workflows.pretrain import PairedNetwork, network_for, pretrain_steps
+from napari_pathlupi.workflows import contrast
+from napari_pathlupi.workflows.pretrain import (
+    PairedNetwork,
+    begun,
+    chosen_epoch,
+    loss_and_gradients,
+    network_for,
+    pretrain_steps,
+    rate_at,
+)
 from napari_pathlupi.workflows.pretrain_config import PretrainConfig
 from napari_pathlupi.workflows.pretrain_pairs import Molecules, PairedCases
 
@@ -80,7 +88,17 @@ class Cell:
     @property
     def digest(self) -> str:
         """Of all that decides its outcome: settings, the world, the code it is made with."""
-        sources = [inspect.getsource(part) for part in (threads, contrast, pretrain, simulate_alterations)]
+        parts = (
+            threads,
+            contrast,
+            PairedNetwork,
+            begun,
+            loss_and_gradients,
+            rate_at,
+            chosen_epoch,
+            simulate_alterations,
+        )
+        sources = [inspect.getsource(part) for part in parts]
         told = [asdict(self), GENES, FEW, WITHOUT_RNA, WITHOUT_DNA, sources, _of_generator()]
         return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:12]
 

@@ -15,7 +15,7 @@ from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.catalogue import molecular_encoders, slide_encoders
 from napari_pathlupi.core.progress import CancelFlag, Progress
 from napari_pathlupi.core.progress import Steps as Yields
-from napari_pathlupi.errors import Cancelled, InferenceError
+from napari_pathlupi.errors import Cancelled, InferenceError, OutputError
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.molecular.encoders._encoder import MolecularEncoder
 from napari_pathlupi.slide_encoders._encoder import SlideEncoder
@@ -25,7 +25,7 @@ from napari_pathlupi.workflows.parallel import rank, sum_gradients
 from napari_pathlupi.workflows.pretrain_config import RANK, PretrainConfig
 from napari_pathlupi.workflows.pretrain_pairs import KINDS, PairedCases, Part, Step, Steps
 from napari_pathlupi.workflows.train import PRECISIONS, Watch
-from napari_pathlupi.workflows.train_state import Check, State, digest_of, read_state, write_state
+from napari_pathlupi.workflows.train_state import DAMAGED, Check, State, digest_of, read_state, write_state
 
 NO_INFLUENCE = ("device", "readers")
 """Settings that may change between two parts of a run."""
@@ -123,6 +123,8 @@ def pretrain_steps(
         When the device fails or the loss is no longer a number.
     MismatchError
         When the state is that of another pre-training, or a bag has other vectors than the others.
+    OutputError
+        When the state cannot be written, or is damaged.
     """
     watch = watch or Watch()
     state, steps = begun(cases, config, watch.state), Steps(cases, config)
@@ -164,10 +166,14 @@ class _Best:
                 file.write(self._weights)
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        if not self._weights and self._path is not None and self._path.exists():
-            self._weights = self._path.read_bytes()
-        device = next(model.parameters()).device
-        loaded: dict[str, Tensor] = torch.load(BytesIO(self._weights), map_location=device, weights_only=True)
+        """Those of the network, which was built alike."""
+        device, path = next(model.parameters()).device, self._path
+        try:
+            if not self._weights and path is not None:
+                self._weights = path.read_bytes()
+            loaded: dict[str, Tensor] = torch.load(BytesIO(self._weights), map_location=device, weights_only=True)
+        except DAMAGED as error:
+            raise OutputError(f"{path} is absent or damaged ({error}): delete the run, and begin it anew.") from error
         return loaded
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_pathlupi.workflows.train_config import TrainConfig
 
 Network = TypeVar("Network", bound=torch.nn.Module)
+DAMAGED = (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError)
+"""What torch raises of a file that it did not write, or not to its end."""
 NO_INFLUENCE = ("device", "save_every", "accumulate")
 """Settings that may change between two parts of a run."""
 
@@ -116,7 +118,7 @@ def read_state(path: Path, state: State[Any]) -> None:
     try:
         parts = torch.load(path, map_location=device, weights_only=True)
         same = parts["made_from"] == state.made_from
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError) as error:
+    except DAMAGED as error:
         raise OutputError(f"{path} is damaged ({error}): delete it, and that training begins anew.") from error
     if not same:
         raise MismatchError(
