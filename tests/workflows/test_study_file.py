@@ -60,6 +60,14 @@ def test_paths_begin_at_the_folder_of_the_file_and_settings_can_be_changed(tmp_p
         ({"cohort": {"slides": "max"}}, "one of 'union', 'mean'"),
         ({"model": {"seeds": []}}, "at least one seed"),
         ({"folds": {"by_site": 1}}, "is not possible, it is like False"),
+        ({"model": {"seeds": ["a"]}}, "seeds = 'a' is not possible, it is like 0"),
+        ({"model": {"weights": ["a"]}}, "weights = 'a' is not possible"),
+        ({"task": {"columns": [1]}}, "columns = 1 is not possible"),
+        ({"features": {"mpp": "wide"}}, "mpp = 'wide' is not possible"),
+        ({"run": {"level": 90}}, "run.level = 90 is not possible: it is between 0 and 1"),
+        ({"folds": {"seed": -1}}, "folds.seed = -1 is not possible"),
+        ({"model": {"seeds": [-1]}}, "may be below 0"),
+        ({"training": {"learning_rate": -1}}, "give a number above 0"),
     ],
 )
 def test_what_is_not_understood_is_named(sections: dict, words: str) -> None:

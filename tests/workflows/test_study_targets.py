@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from napari_pathlupi.core.cohort import Case, Cohort, Endpoint
+from napari_pathlupi.errors import TableError
 from napari_pathlupi.workflows.outcomes import groups_of
 from napari_pathlupi.workflows.split import SplitPlan, split
 from napari_pathlupi.workflows.study_targets import Targets
@@ -20,6 +22,8 @@ def test_only_genes_that_tell_the_training_cases_apart_are_asked_for_with_the_sa
     folds = split(cohort, SplitPlan(folds=2))
     sets = {"A": list(table.columns[:10]), "B": list(table.columns[10:])}
     every = Targets.of(table.iloc[3:], sets, 5, (cohort, folds), "reconstruction-genes")
+    with pytest.raises(TableError, match=r"none of the 2 genes of the gene sets \(X, Y \.\.\.\)"):
+        Targets.of(table, {"A": ["X", "Y"]}, 5, (cohort, folds), "reconstruction-genes")
     told_apart = replace(every, told_apart=cohort)
     for fold in range(2):
         asked, names, sizes = told_apart.scaled(folds.train(fold))

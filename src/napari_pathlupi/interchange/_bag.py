@@ -101,6 +101,9 @@ class Assembly:
         told = self.told
         if self.frame is not None and self.frame.mpp is not None:
             return self.frame.mpp
+        if self.stated.scale and told.power and not told.mpp:
+            mpp = 10 / told.power
+            return Mpp(mpp, mpp, f"{told.tool} took the slide for {told.power}x")
         if self.stated.mpp:
             return Mpp(self.stated.mpp, self.stated.mpp, "stated by the user")
         if told.mpp:
@@ -108,10 +111,11 @@ class Assembly:
         if told.side_px0 and told.side_um:
             mpp = told.side_um / told.side_px0
             return Mpp(mpp, mpp, f"size of the tiles in {self.path.name}")
+        nominal = f"say --scale nominal for the {told.power}x that {told.tool} took it for, or " if told.power else ""
         raise UnstatedError(
             f"{self.path.name} does not say how many µm a pixel of its slide is wide",
             "mpp",
-            "give the slide with --slide or µm per pixel",
+            f"{nominal}give the slide with --slide or µm per pixel",
         )
 
     def _side_px0(self, mpp: Mpp) -> float:

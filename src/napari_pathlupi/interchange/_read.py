@@ -42,6 +42,8 @@ def read_bag(
     path, stated = Path(path), stated or Stated()
     if stated.unit not in ("", "px", "um"):
         raise SettingsError(f"coordinates in {stated.unit!r} are not known: give --unit px (of level 0) or um.")
+    if stated.scale not in ("", "nominal"):
+        raise SettingsError(f"a scale {stated.scale!r} is not known: give --scale nominal, or nothing.")
     if not path.exists():
         raise FeaturesError(f"there is no file {path}: check the name.")
     told = reader_of(path).read(path, stated)

@@ -33,6 +33,9 @@ class Stated:
         Names of features and coordinates in a plain h5 file, as "features,coords".
     mpp
         µm per level-0 pixel, when the slide is not there to say it.
+    scale
+        "nominal" takes it from the magnification that TRIDENT took each slide for (40x: 0.25), where the slide is not
+        there: for cohorts of slides of 20x and 40x.
     """
 
     encoder: str = ""
@@ -42,6 +45,7 @@ class Stated:
     coords: str = ""
     keys: str = ""
     mpp: float | None = None
+    scale: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +72,8 @@ class Told:
         The same in level-0 pixels and in µm.
     mpp, mpp_source
         µm per level-0 pixel (y, x), and who says so.
+    power
+        Magnification that the tool took the slide for.
     shape_px0
         Height and width of the slide.
     fingerprint
@@ -90,6 +96,7 @@ class Told:
     side_um: float | None = None
     mpp: tuple[float, float] | None = None
     mpp_source: str = ""
+    power: int | None = None
     shape_px0: tuple[int, int] | None = None
     fingerprint: str = ""
     coverage: npt.NDArray[np.float32] | None = None

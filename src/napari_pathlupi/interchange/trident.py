@@ -46,6 +46,7 @@ def _read(path: Path, stated: Stated) -> Told:
             tile_px=whole(at.get("patch_size")),
             side_px0=own.pop("side_px0", None) or number(at.get("patch_size_level0")),
             shape_px0=(height, width) if height and width else None,
+            power=power,
             notes=(f"TRIDENT took the slide for {power}x.",) if power and not own else (),
             **own,
         )

@@ -45,9 +45,11 @@ class Classification(Task):
             raise ValueError(f"at least two classes of different names are needed, got {list(classes)}")
         self.classes, self.colours, self.prompts = tuple(classes), colours_of(classes, colours), prompts
         self.weights = weights if isinstance(weights, str) else tuple(weights)
-        given = not isinstance(self.weights, str) and self.weights
-        if given and (len(self.weights) != len(classes) or min(map(float, self.weights)) <= 0):
-            raise ValueError(f"one weight above 0 per class is needed, or {BALANCED!r}: got {list(self.weights)}")
+        given = self.weights and self.weights != BALANCED
+        if given and (
+            isinstance(self.weights, str) or len(self.weights) != len(classes) or min(map(float, self.weights)) <= 0
+        ):
+            raise ValueError(f"one weight above 0 per class is needed, or {BALANCED!r}: got {self.weights!r}")
 
     @property
     def outputs(self) -> int:

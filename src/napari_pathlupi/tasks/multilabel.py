@@ -41,9 +41,11 @@ class Multilabel(Task):
             raise ValueError("at least one label is needed")
         self.labels, self.colours = tuple(labels), colours_of(labels, colours)
         self.weights = weights if isinstance(weights, str) else tuple(weights)
-        given = not isinstance(self.weights, str) and self.weights
-        if given and (len(self.weights) != len(labels) or min(map(float, self.weights)) <= 0):
-            raise ValueError(f"one weight above 0 per label is needed, or 'balanced': got {list(self.weights)}")
+        given = self.weights and self.weights != "balanced"
+        if given and (
+            isinstance(self.weights, str) or len(self.weights) != len(labels) or min(map(float, self.weights)) <= 0
+        ):
+            raise ValueError(f"one weight above 0 per label is needed, or 'balanced': got {self.weights!r}")
 
     @property
     def columns(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.errors import SettingsError
@@ -120,14 +120,19 @@ def _checked(kind: type, key: str, value: Any, where: str) -> Any:
     must_be_one_of(key, list(defaults), where, "key")
     default = defaults[key]
     if isinstance(default, tuple):
-        items = value if isinstance(value, list) else [value]
-        return tuple(float(item) if isinstance(item, int) and key == "weights" else item for item in items)
+        item_kind = get_args({one.name: one.type for one in fields(kind)}[key])[0]
+        like = item_kind()
+        return tuple(_alike(one, like, key, where) for one in (value if isinstance(value, list) else [value]))
     if isinstance(default, Mapping) and isinstance(value, Mapping):
         return dict(value)
-    if default is None or (isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)):
-        return float(value) if isinstance(value, int) else value
-    if type(value) is not type(default):
-        raise SettingsError(f"{where}: {key} = {value!r} is not possible, it is like {default!r}.")
+    return _alike(value, 0.0 if default is None else default, key, where)  # what may be left out is a number
+
+
+def _alike(value: Any, like: Any, key: str, where: str) -> Any:
+    if isinstance(like, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(like):
+        raise SettingsError(f"{where}: {key} = {value!r} is not possible, it is like {like!r}.")
     return value
 
 

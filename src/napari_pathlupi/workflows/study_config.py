@@ -223,8 +223,17 @@ class StudyConfig:
                 raise SettingsError(
                     f"{name} = {value!r} is not possible: it is one of {', '.join(map(repr, allowed))}."
                 )
-        if not self.model.seeds or any(weight < 0 for weight in self.model.weights):
-            raise SettingsError("model.seeds needs at least one seed, and model.weights no number below 0.")
+        if not self.model.seeds or min(*self.model.seeds, *self.model.weights, 0) < 0:
+            raise SettingsError("model.seeds needs at least one seed, and neither seeds nor weights may be below 0.")
+        ranges = (
+            ("run.level", self.run.level, 0 < self.run.level < 1, "between 0 and 1, as 0.9 for 90 %"),
+            ("run.memory_gb", self.run.memory_gb, self.run.memory_gb > 0, "above 0"),
+            ("folds.seed", self.folds.seed, 0 <= self.folds.seed < 1 << 31, "between 0 and 2 billion"),
+            ("expression.clip", self.expression.clip, self.expression.clip > 0, "above 0"),
+        )
+        for name, number, possible, words in ranges:
+            if not possible:
+                raise SettingsError(f"{name} = {number:g} is not possible: it is {words}.")
 
     @property
     def train(self) -> TrainConfig:

@@ -1,5 +1,6 @@
 """What a study learns from: its tables and bags, read and matched."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -261,7 +262,7 @@ def same_encoder(before: EncoderIdentity | None, slide: str, places: Places, sta
     if load is None:
         found = _stated_identity(slide, places.read(slide).shape[1], stated)
     else:
-        bag = load()
+        bag = _asked_in_settings(load)
         found = bag.encoder
         places.shelf.get(slide, lambda: bag.features)
     if before is not None and found != before:
@@ -269,6 +270,17 @@ def same_encoder(before: EncoderIdentity | None, slide: str, places: Places, sta
             f"{Path(slide).name} is of {found}, the others are of {before}: train on features of one encoder."
         )
     return found
+
+
+def _asked_in_settings(load: Callable[[], FeatureBag]) -> FeatureBag:
+    """Load a bag; what its file does not say is asked for by its key instead of its flag."""
+    try:
+        return load()
+    except UnstatedError as error:
+        words = str(error).replace("the slide with --slide or ", "")
+        raise FeaturesError(
+            re.sub(r"--([a-z0-9-]+)", lambda flag: f"features.{flag[1].replace('-', '_')}", words)
+        ) from error
 
 
 def _stated_identity(slide: str, dim: int, stated: Stated) -> EncoderIdentity:

@@ -1,6 +1,6 @@
 """Expression as training targets: scaled on the training cases of a fold, with the same columns in every fold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,16 +67,19 @@ class Targets:
         Raises
         ------
         TableError
-            When a fold has too few training cases with expression, or no set has enough genes.
+            When a fold has too few training cases with expression, or no set has enough genes, or none.
         """
         cohort, folds = split
         wanted = dict.fromkeys(gene for genes in gene_sets.values() for gene in genes)
         table = expression[[gene for gene in wanted if gene in expression.columns]].reindex(list(cohort.names))
+        _must_meet(wanted, expression.columns)
         usable = np.ones(table.shape[1], dtype=bool)
         for fold in range(len(folds)):
             part = table.iloc[folds.train(fold)].dropna(how="all")
             if len(part) < 2:
-                raise TableError(f"fold {fold} has {len(part)} training cases with expression: train without, or join.")
+                raise TableError(
+                    f"fold {fold} has {len(part)} training cases with expression: train without, or with fewer folds."
+                )
             usable &= (part.max() > part.min()).to_numpy()
         kept, too_few = measured_sets(gene_sets, table.columns[usable], min_genes)
         return cls(table, kept, bool(objectives[objective].reads_genes), too_few)
@@ -106,3 +109,12 @@ class Targets:
             kept = set(measured.columns[telling])
             values[:, [gene not in kept for gene in scale.genes]] = np.nan
         return values, scale.names, dict(scale.sets)
+
+
+def _must_meet(wanted: Iterable[str], genes: Iterable[str]) -> None:
+    wanted, genes = list(wanted), list(genes)
+    if not set(wanted) & set(genes):
+        raise TableError(
+            f"none of the {len(wanted)} genes of the gene sets ({', '.join(wanted[:3])} ...) is among those of the "
+            f"expression table ({', '.join(genes[:3])} ...): both must name genes alike."
+        )

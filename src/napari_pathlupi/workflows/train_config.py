@@ -83,10 +83,12 @@ class TrainConfig:
             raise SettingsError(f"there is no mixed precision {self.amp!r}: choose bf16, fp16 or none.")
         if self.amp and not self.device.startswith("cuda"):
             raise SettingsError(f"mixed precision ({self.amp}) is for CUDA, the device is {self.device}: leave it out.")
+        if not 0 < self.learning_rate < math.inf:
+            raise SettingsError(f"learning_rate is {self.learning_rate:g}: give a number above 0.")
         if not 0 <= self.warm_up < 1:
             raise SettingsError(f"warm_up is {self.warm_up:g}: give a share of the steps, 0 to less than 1.")
         least = {"batch": 1, "accumulate": 1, "tiles": 1, "steps": 0, "epochs": 0, "rna_steps": 0, "weight": 0}
-        for name, value in (least | {"checks": 0}).items():
+        for name, value in (least | {"checks": 0, "weight_decay": 0, "seed": 0}).items():
             if getattr(self, name) < value:
                 raise SettingsError(f"{name} is {getattr(self, name)}: give {value} or more.")
 
