@@ -78,7 +78,7 @@ def test_a_probe_as_a_model_says_what_the_probe_says(place: Path, probed: Bundle
         outputs = model.infer(load().features).outputs.astype(np.float64)
         assert 1 / (1 + np.exp(outputs[0] - outputs[1])) == pytest.approx(wanted[row, 1], abs=1e-5)
     assert probed.card.title == "Two kinds"
-    assert probed.card.metrics["AUROC"][0] > 0.6
+    assert probed.card.metrics["AUROC, probes in 2 folds"][0] > 0.6
     assert probed.card.calibration is not None
     assert probed.card.calibration["cases"] == CASES
 
@@ -133,7 +133,7 @@ def test_a_survival_probe_tells_where_a_slide_stands(place: Path, tmp_path: Path
     bundle = run(make_head_steps(tmp_path / "cox", study(place, SURVIVAL, settings=settings)))
     bag = next(iter(bags_in(place / "features", STATED).values()))()
     assert predict_bag(bag, bundle).answer.as_dict()["share_of_cases_below"] is not None
-    assert "C-index" in bundle.card.metrics
+    assert "C-index, probes in 2 folds" in bundle.card.metrics
 
 
 def test_the_encoder_of_a_model_is_taken_over_as_it_is(place: Path, probed: Bundle, tmp_path: Path) -> None:

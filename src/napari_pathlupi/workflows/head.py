@@ -129,7 +129,10 @@ def probe_head(cases: DownstreamCases, folds: Any, settings: ProbeSettings) -> H
     """
     words = f"{len(cases)} cases. {' '.join(cases.notes)}"
     tested = _tested(cases, folds, settings)
-    metrics = {m.metric: [m.figure.value, m.figure.low, m.figure.high] for m in tested.scores} if tested else {}
+    metrics = {
+        f"{one.metric}, probes in {len(one.folds)} folds": [one.figure.value, one.figure.low, one.figure.high]
+        for one in (tested.scores if tested else ())
+    }
     calibration = _calibration(tested, cases.survival) if tested else None
     if cases.survival:
         config = CoxnetConfig(settings.alpha_for(cases.endpoint), settings.l1_ratio)
