@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from _privileged_statistics import Interval, Resamples, interval_of, scores_of
 from _privileged_world import read_real
-from _threads_cells import ENCODERS, FEW
+from _threads_cells import BY_RANK, ENCODERS, FEW
 
 Lines = Sequence[Mapping[str, Any]]
 Numbers = npt.NDArray[np.float64]
@@ -24,6 +24,7 @@ COMPARED = (
     ("threads", "random initialisation"),
     ("threads", "shuffled"),
     ("shuffled", "random initialisation"),
+    (BY_RANK, "threads"),
 )
 AT_FIVE = 1
 """Place of 5 among the ranks."""
@@ -46,9 +47,10 @@ def intervals(lines: Lines, folder: Path) -> Iterator[tuple[str, str, str, Inter
     """Yield measure, encoder, what it is compared with ("" for itself) and the interval; over the worlds all have."""
     labels = read_real("pam50", folder).labels
     for measure in MEASURES:
-        by_name = {name: {line["seed"]: line for line in lines if line["name"] == name} for name in ENCODERS}
-        by_name = {name: found for name, found in by_name.items() if all(measure in one for one in found.values())}
-        seeds = sorted(set.intersection(*(set(found) for found in by_name.values()))) if by_name else []
+        found = {name: {line["seed"]: line for line in lines if line["name"] == name} for name in (*ENCODERS, BY_RANK)}
+        told = {name: one for name, one in found.items() if one and all(measure in line for line in one.values())}
+        seeds = sorted(set.intersection(*(set(told[name]) for name in told if name != BY_RANK))) if told else []
+        by_name = {name: one for name, one in told.items() if set(seeds) <= set(one)}
         if not seeds:
             continue
         resamples = Resamples.draw(labels, len(seeds))
