@@ -113,8 +113,11 @@ def test_a_finished_run_stays_and_another_does_not_take_its_place(study: Path, t
     with pytest.raises(OutputError, match="a run with other settings"):
         train_study(read_study(study, ["training.steps=21"]))
     (tmp_path / "thesis.docx").touch()
-    with pytest.raises(OutputError, match="holds other files"):
-        train_study(read_study(study, [f'run.out="{tmp_path}"']))
+    for _ in range(2):
+        with pytest.raises(OutputError, match="holds other files"):
+            train_study(read_study(study, [f'run.out="{tmp_path}"']))
+        (tmp_path / "config.toml").write_text("my own")  # of somebody who trains into the folder of his study
+    assert (tmp_path / "config.toml").read_text() == "my own"
 
 
 def test_survival_is_trained_and_predicted_on_the_command_line(tmp_path: Path, capsys) -> None:

@@ -56,6 +56,8 @@ def evaluate(
 
 def _files(place: Path) -> tuple[Path, Path | None]:
     """A table of predictions and the cohort beside it, if the place is a run."""
+    if not place.exists():
+        raise TableError(f"there is no {place}: give a table of predictions, or the folder of a finished run.")
     if not place.is_dir():
         return place, None
     if not (place / PREDICTIONS).is_file():

@@ -62,7 +62,9 @@ def train_study_steps(config: StudyConfig, cancel: CancelFlag | None = None) -> 
         When a table, a bag or a setting cannot be used; the message names it.
     """
     folder = Path(config.run.out)
-    choose_device(config.train.device.partition(":")[0])
+    kind = config.train.device.partition(":")[0]
+    if (device := choose_device(kind).name) != kind:  # "auto"
+        config = replace(config, training={**config.training, "device": device})
     with joined(config.train.device):
         if not rank():
             _claim(folder, config)
@@ -96,17 +98,19 @@ def _claim(folder: Path, config: StudyConfig) -> None:
     """Make the folder of the run, or find in it the same run."""
     text = written(config)
     try:
-        if (folder / CONFIG).is_file():
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if CONFIG in there and (LOG in there or there == {CONFIG}):
             trained = any(path.is_file() for path in (folder / FOLDS).rglob("*"))
             if trained and (folder / CONFIG).read_text(encoding="utf-8") != text:
                 raise OutputError(f"{folder} holds a run with other settings: choose another folder as run.out.")
-        elif folder.is_dir() and any(folder.iterdir()):
+        elif there:
             raise OutputError(f"{folder} holds other files: choose an empty or new folder as run.out.")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {folder} ({error.strerror}): choose another folder as run.out.") from error
     with whole_file(folder / CONFIG) as file:
         file.write(text.encode())
+    (folder / LOG).touch()
 
 
 def _tell_begin(study: Study) -> None:
