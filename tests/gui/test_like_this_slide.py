@@ -21,7 +21,7 @@ def test_heads_are_layers_and_similar_slides_are_found(window: Any, small_slide:
     panel.add_model(tmp_path / "heads")
     panel.open_slides([small_slide])
     panel.state_mpp(0.5)
-    assert not panel.folds["Like this slide"].isVisible()
+    assert not panel.nearest.button.isEnabled()
     window.until(lambda: panel.predict_row.predict.isEnabled())
     panel.predict_row.predict.click()
     window.until(lambda: set(HEADS) <= set(window.kinds()))
@@ -37,10 +37,13 @@ def test_heads_are_layers_and_similar_slides_are_found(window: Any, small_slide:
     steps = np.arange(1, 4, dtype=np.float32)[:, None] * np.ones_like(embedding.vector)
     stored = Embeddings(("near", "far", "farther"), embedding.vector + steps, made_by=embedding.made_by)
     save_embeddings(stored, tmp_path / "slides")
+    assert panel.nearest.button.isEnabled()
+    assert not panel.folds["Like this slide"].isVisible()
     panel.nearest.look_up(tmp_path / "slides")
     window.until(lambda: panel.nearest.table.rowCount() == 3)
     assert [panel.nearest.table.item(row, 0).text() for row in range(3)] == ["near", "far", "farther"]
     assert "Nearest of 3 slides: near, then far (2.00 times as far)" in panel.nearest.said.text()
+    assert panel.folds["Like this slide"].isVisible()
     panel.area.ensureWidgetVisible(panel.nearest)
     window.look()
 

@@ -3,47 +3,41 @@
 from functools import partial
 from pathlib import Path
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_pathlupi.core.embeddings import SlideEmbedding
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.runs import Run
-from napari_pathlupi.widgets._parts import column, menu_button, row, sentence, warn
+from napari_pathlupi.widgets._parts import column, menu_button, sentence, warn
 from napari_pathlupi.widgets._results import Table
 from napari_pathlupi.widgets._work import Work, at_once
 from napari_pathlupi.workflows.nearest import Nearest, nearest_in, nearest_words
 
 SLIDES, PROFILES = "slides", "molecular profiles"
-_ACTIONS = {
-    SLIDES: ("Similar slides", "The nearest among stored embeddings of slides, by the same slide encoder"),
-    PROFILES: (
-        "Compare profiles",
-        "Which molecular profile is this slide nearer to? Their embeddings must be of the same pre-training",
-    ),
-}
 _FILES = "Embeddings (*.h5ad *.csv *.tsv *.parquet *.gz)"
 
 
 class NearestView(QWidget):
-    """Looks a run's slide up among embeddings that a person chooses, and lists the nearest."""
+    """Looks a run's slide up among embeddings that a person chooses, and lists the nearest; its button is beside."""
+
+    told = Signal(bool)
+    """Whether there is anything to show."""
 
     def __init__(self) -> None:
         super().__init__()
         self._run: Run | None = None
         self.table, self.said = Table("Nearest", "Distance"), sentence()
         self.table.horizontalHeaderItem(1).setToolTip("Euclidean distance between the embeddings; it has no unit")
-        self.buttons = [
-            menu_button(
-                words,
-                {
-                    "In a folder…": partial(self._ask, what, folder=True),
-                    "In a file… (h5ad, CSV, Parquet)": partial(self._ask, what),
-                },
-                tip,
-            )
-            for what, (words, tip) in _ACTIONS.items()
-        ]
-        column(row(*self.buttons), self.table, self.said, into=self)
+        entries = {
+            "Similar slides in a folder…": partial(self._ask, SLIDES, folder=True),
+            "Similar slides in a file… (h5ad, CSV, Parquet)": partial(self._ask, SLIDES),
+            "Nearest molecular profiles in a folder…": partial(self._ask, PROFILES, folder=True),
+            "Nearest molecular profiles in a file…": partial(self._ask, PROFILES),
+        }
+        tip = "The nearest among stored embeddings: of slides, or of molecular profiles of the same pre-training"
+        self.button = menu_button("Like this slide", entries, tip)
+        column(self.table, self.said, into=self)
         self.show_run(None)
 
     @property
@@ -54,8 +48,7 @@ class NearestView(QWidget):
         """Be about this run from now on; what was found for another is taken away."""
         before = self._run.identity if self._run else ""
         self._run = run
-        for button in self.buttons:
-            button.setEnabled(self._embedding is not None)
+        self.button.setEnabled(self._embedding is not None)
         if (run.identity if run else "") != before:
             self._say("")
             self.table.show_rows([])
@@ -92,5 +85,5 @@ class NearestView(QWidget):
 
     def _say(self, words: str, *, warning: bool = False) -> None:
         self.said.setText(words)
-        self.said.setVisible(bool(words))
+        self.told.emit(bool(words))
         warn(self.said, warning)

@@ -118,7 +118,8 @@ class RunsView(QWidget):
         self.export = button("Export…", self._ask_for_folder, "Regions for QuPath, tables, attention map and report")
         self.said = sentence()
         self.said.hide()
-        column(self.table, row(self.export), self.said, into=self)
+        self.actions = row(self.export)
+        column(self.table, self.actions, self.said, into=self)
 
     def _ask_for_folder(self) -> None:
         chosen = export_folder() or QFileDialog.getExistingDirectory(self, "Export to", self.beside)

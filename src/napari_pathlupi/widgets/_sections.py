@@ -32,6 +32,9 @@ class Sections(QWidget):
         views = {"Answer": self.answer, "Map": self.map, "Regions": self.regions}
         views |= {LIKE: self.nearest, "Runs": self.runs}
         self.folds = {words: Fold(words, view) for words, view in views.items()}
+        self.runs.actions.addWidget(self.nearest.button)
+        self.nearest.told.connect(self.folds[LIKE].setVisible)
+        self.folds[LIKE].hide()
         inner = QWidget()
         rows = self.slide_row, self.background, self.model_row, self.extent_row, self.predict_row
         column(*rows, *self.folds.values(), into=inner, margin=6).addStretch(1)

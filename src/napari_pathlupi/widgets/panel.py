@@ -16,7 +16,7 @@ from napari_pathlupi.session import Check
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._attach import attach
 from napari_pathlupi.widgets._export import exporter
-from napari_pathlupi.widgets._sections import LIKE, Sections
+from napari_pathlupi.widgets._sections import Sections
 from napari_pathlupi.widgets._settings import SETTLE_MS, predict_config, prediction_events
 from napari_pathlupi.widgets._ties import Ties
 from napari_pathlupi.widgets._tissue import show_tissue, take_tissue, tissue_strokes
@@ -290,8 +290,8 @@ class Panel(Sections):
     def _show_run(self, run: Run | None) -> None:
         self.run = run
         self.runs.show_runs(self.session.runs, run)
-        for words in ("Answer", "Map", LIKE):
-            self.folds[words].setVisible(run is not None)
+        self.folds["Answer"].setVisible(run is not None)
+        self.folds["Map"].setVisible(run is not None)
         self.nearest.show_run(run)
         self.map.steer(self.canvas.of_run(run.identity) if run else [])
         if run is not None:
