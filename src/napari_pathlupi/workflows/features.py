@@ -86,8 +86,7 @@ def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Predic
     if isinstance(bundle, TileClassifier):
         raise MismatchError(f"{bundle.card.title} judges tiles from their pixels: give it the slide, not features.")
     bundle.card.patch_encoder.identity.must_fit(bag.encoder, f"the model {bundle.card.title!r}")
-    model = Ensemble.from_bundle(bundle)
-    output = model.infer(bag.features)
+    output = (model := Ensemble.from_bundle(bundle)).infer(bag.features)
     made_by = bag.source or "an earlier run"
     fingerprint = bag.fingerprint or hashlib.sha256(bag.features.tobytes()).hexdigest()[:32]
     words = f"CPU, on features of {made_by}; no pixel was read"

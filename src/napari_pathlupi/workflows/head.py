@@ -191,16 +191,7 @@ def prompt_head(support: DownstreamCases, slides: Embeddings) -> Head:
     UnusableFoldError
         When a class has no patient, or a survival too few events.
     """
-    if support.vectors.shape[1] != slides.dim:
-        raise MismatchError(
-            f"slide embeddings of {slides.dim} numbers and molecular ones of {support.vectors.shape[1]}: both must be "
-            "of one pre-training, in which they share a space."
-        )
-    if support.survival:
-        names, prompts = RISKS, risk_prompts(support.vectors, support.times, support.classes.astype(bool))
-    else:
-        names = support.endpoint.classes
-        prompts = class_prompts(support.vectors, support.classes, names)
+    names, prompts = _prompts(support, slides.dim)
     vectors = slides.vectors.astype(np.float64)
     distance = float(np.mean([np.linalg.norm(vectors - prompt, axis=1).mean() for prompt in prompts]))
     if not distance:
@@ -209,6 +200,18 @@ def prompt_head(support: DownstreamCases, slides: Embeddings) -> Head:
     limits = "Scores say which prompt a slide is nearer to; they are no probabilities and were tested on no slide."
     task = CataloguePart(name="classification", settings={"classes": list(names), "prompts": True})
     return Head(task, prompts / distance, -(prompts**2).sum(axis=1) / 2 / distance, words, limits)
+
+
+def _prompts(support: DownstreamCases, dim: int) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
+    if support.vectors.shape[1] != dim:
+        raise MismatchError(
+            f"slide embeddings of {dim} numbers and molecular ones of {support.vectors.shape[1]}: both must be of one "
+            "pre-training, in which they share a space."
+        )
+    if support.survival:
+        return RISKS, risk_prompts(support.vectors, support.times, support.classes.astype(bool))
+    names = support.endpoint.classes
+    return names, class_prompts(support.vectors, support.classes, names)
 
 
 def _about(out: Path, study: HeadStudy, head: Head) -> About:

@@ -51,16 +51,7 @@ def nearest_in(stored: Embeddings, slide: SlideEmbedding, name: str = "", count:
     MismatchError
         When the embeddings are of another encoder or length, or there is none but the slide itself.
     """
-    if stored.made_by and stored.made_by != slide.made_by:
-        raise MismatchError(
-            f"{stored.source} was made by {stored.made_by}, this slide's embedding by {slide.made_by}: "
-            "choose embeddings of one encoder."
-        )
-    if stored.dim != len(slide.vector):
-        raise MismatchError(
-            f"{stored.source} holds embeddings of {stored.dim} numbers, that of this slide has {len(slide.vector)}: "
-            "choose embeddings of the same encoder."
-        )
+    _must_be_alike(stored, slide)
     own = Path(name).stem
     others = [row for row, held in enumerate(stored.names) if held != own]
     if not others:
@@ -76,6 +67,19 @@ def nearest_in(stored: Embeddings, slide: SlideEmbedding, name: str = "", count:
         len(others),
         (*notes, *(["The slide itself is there and left out."] if len(others) < len(stored) else [])),
     )
+
+
+def _must_be_alike(stored: Embeddings, slide: SlideEmbedding) -> None:
+    if stored.made_by and stored.made_by != slide.made_by:
+        raise MismatchError(
+            f"{stored.source} was made by {stored.made_by}, this slide's embedding by {slide.made_by}: "
+            "choose embeddings of one encoder."
+        )
+    if stored.dim != len(slide.vector):
+        raise MismatchError(
+            f"{stored.source} holds embeddings of {stored.dim} numbers, that of this slide has {len(slide.vector)}: "
+            "choose embeddings of the same encoder."
+        )
 
 
 def nearest_words(found: Nearest, what: str) -> str:
