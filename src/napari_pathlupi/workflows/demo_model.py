@@ -35,6 +35,8 @@ from napari_pathlupi.workflows.tile import tile
 
 COHORT = SimulationConfig(cases=400, seed=2506, held_back=0.2)
 """320 cases to learn from in five folds, 80 held back from all of them."""
+TRAINING = {"settings": {}, "learning_rate": 1e-3, "weight_decay": 0.01}
+"""How the preset trained when the bundle that ships was made."""
 GOLDEN_TILES = 16
 BAGS, TABLE = "bags", "study.csv"
 
@@ -81,6 +83,7 @@ def demo_study(work: Path, **sections: Any) -> StudyConfig:
         expression=ExpressionPart(unit="log2(TPM+1)", table="expression.csv.gz"),
         task=TaskPart(classes=tuple(SUBTYPES)),
         model=ModelPart(preset="pathlupi-anchored"),
+        training=TRAINING,
         run=RunPart(out="run", title="Demo model (simulated slides)", licence="BSD-3-Clause"),
     )
     return replace(config, **sections).rooted(work)
