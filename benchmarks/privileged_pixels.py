@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 
-from _privileged_pixels_cells import SIZES, Cell, Slides, plan, read_slides, run_cell
+from _privileged_cells import SEEDS
+from _privileged_pixels_cells import FOLLOWS, SIZES, Cell, Slides, plan, read_slides, run_cell, targets_of
 from _privileged_report import with_intervals, write_between
 from _privileged_statistics import Interval, Line, Numbers, Resamples, interval_of, scores_of
 from napari_pathlupi.workflows.cache import cache_folder
@@ -79,6 +82,12 @@ class Table:
         values, others = (of([arm[seed] for seed in seeds], self._labels, draws) for arm in (first, second))
         return interval_of(values - others if against else values, draws)
 
+    def told(self, size: int, name: str, against: str, right: bool) -> str:
+        """Return a difference in words, with the number of draws where some are missing."""
+        both = self._lines.get((size, name), {}).keys() & self._lines.get((size, against), {}).keys()
+        few = f" ({len(both)} of {len(SEEDS)} draws)" if 0 < len(both) < len(SEEDS) else ""
+        return with_intervals(self.compare(size, name, against, right)) + few
+
     def mean(self, size: int, name: str, key: str) -> float | None:
         """Mean over the draws of a figure that a cell says."""
         found = [line[key] for line in self._lines.get((size, name), {}).values() if key in line]
@@ -99,10 +108,10 @@ def tables(table: Table) -> Iterator[str]:
         base = [table.compare(size, BASELINE, right=right) for size in SIZES]
         yield f"| gated ABMIL, {what} | " + " | ".join(f"{one.mean:.3f}" if one else "" for one in base) + " |"
         for name, against in ROWS:
-            found = [table.compare(size, name, against, right) for size in SIZES]
+            found = [table.told(size, name, against, right) for size in SIZES]
             if any(found):
-                yield f"| {name} − {against}, {what} | " + " | ".join(map(with_intervals, found)) + " |"
-    yield from ("", "**What was planted, found** (AUPRC; the last two: correlation with measured expression)", "", "")
+                yield f"| {name} − {against}, {what} | " + " | ".join(found) + " |"
+    yield from ("", "**What was planted, found** (AUPRC; the last two: correlation with measured expression)", "")
     yield "| | " + " | ".join(words for words, _ in FOUND) + " |"
     yield "|---|" + "---|" * len(FOUND)
     for size in SIZES:
@@ -111,6 +120,23 @@ def tables(table: Table) -> Iterator[str]:
             if any(means):
                 figures = " | ".join("" if one is None else f"{one:.2f}" for one in means)
                 yield f"| n = {size}, {name} | {figures} |"
+
+
+def transcriptomes(slides: Slides) -> Iterator[str]:
+    """Yield what the targets of the training vary by, as Markdown: how much of it was planted, and can be seen."""
+    yield from ("", "**What activity of gene sets varies by** (400 cases)", "")
+    yield "| | first component | its correlation with the mean gene | planted, sets of programmes | other sets |"
+    yield "|---|---|---|---|---|"
+    mean_gene = slides.expression.mean(axis=1).to_numpy()
+    for rna in ("own", "level out"):
+        table = targets_of(slides, np.arange(len(slides.labels)), rna)
+        left, sizes, _ = np.linalg.svd(table.to_numpy(), full_matrices=False)
+        fitted = LinearRegression().fit(slides.activities, table)
+        shares = r2_score(table, fitted.predict(slides.activities), multioutput="raw_values")
+        follows = table.columns.isin(list(FOLLOWS))
+        facts = [sizes[0] ** 2 / (sizes**2).sum(), abs(np.corrcoef(left[:, 0], mean_gene)[0, 1])]
+        facts += [shares[follows].mean(), shares[~follows].mean()]
+        yield f"| {'as measured' if rna == 'own' else rna} | " + " | ".join(f"{fact:.2f}" for fact in facts) + " |"
 
 
 def figures(table: Table) -> dict[str, Mapping[str, float | None]]:
@@ -150,9 +176,10 @@ def main() -> None:
             file.write(json.dumps(lines[cell.digest]) + "\n")
         print(f"{done} of {len(wanted)}: n = {cell.size}, draw {cell.seed}, {cell.name}", flush=True)
     table = Table([lines[cell.digest] for cell in cells if cell.digest in lines], slides)
+    text = (*tables(table), *(() if chosen.quick else transcriptomes(slides)))
     if chosen.report:
-        write_between(chosen.report, MARK, tables(table))
-    print("\n".join(tables(table)))
+        write_between(chosen.report, MARK, text)
+    print("\n".join(text))
     print("RESULT " + json.dumps(figures(table) | {"quick": chosen.quick}))
 
 
