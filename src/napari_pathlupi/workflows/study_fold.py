@@ -140,7 +140,7 @@ def _must_be_able_to_choose(study: Study, fold: int) -> None:
         weights = ", ".join(f"{weight:g}" for weight in study.weights)
         raise SettingsError(
             f"fold {fold} has no validation cases to choose one of the weights {weights} by: set folds.validation "
-            "above 0, or one weight."
+            "above 0, or model.weights to [0]."
         )
 
 
@@ -155,7 +155,7 @@ def _train_steps(
     if not rank():
         folder.mkdir(parents=True, exist_ok=True)
     watch = Watch(validation, folder / f"seed-{seed}.pt", study.log.of(fold=fold, seed=seed, weight=weight))
-    steps = watched_steps(cases, _config(study, weight, seed, sets), watch, cancel)
+    steps = watched_steps(cases, config_of(study, which, cases, sets), watch, cancel)
     while True:
         try:
             progress = next(steps)
@@ -165,15 +165,32 @@ def _train_steps(
         yield Progress(whole.stage, whole.done + progress.done, whole.total)
 
 
-def _config(study: Study, weight: float, seed: int, sets: Mapping[str, int]) -> TrainConfig:
-    """The preset at a weight; at 0 the same network without the objective, and as long in all."""
+def config_of(
+    study: Study, which: tuple[float, int], cases: TrainingCases, sets: Mapping[str, int] | None = None
+) -> TrainConfig:
+    """Return how a model of a study is trained.
+
+    At the weight 0 that is the same network without the objective, and as many steps in all: epochs are counted over
+    the cases that the others see, labelled or measured.
+
+    Parameters
+    ----------
+    study, which
+        Of the settings, and a weight and a seed.
+    cases, sets
+        As of `Study.training`.
+    """
+    weight, seed = which
     train = replace(study.config.train, seed=seed, weight=weight)
     settings, chosen = dict(train.settings), train.objective
     if study.targets is not None and "tokens" in settings and objectives[chosen].reads_tokens:
         settings["tokens"] = len(study.targets.gene_sets)
     if not weight:
-        steps = train.steps + train.rna_steps
-        return replace(train, settings=settings, objective="", rna_steps=0, steps=steps)
+        seen = np.isfinite(cases.wanted).any(axis=1)
+        if cases.targets is not None:
+            seen |= np.isfinite(cases.targets).any(axis=1)
+        steps = train.rna_steps + train.steps_for(int(seen.sum()))
+        return replace(train, settings=settings, objective="", rna_steps=0, epochs=0, steps=steps)
     own: dict[str, Any] = {"sets": dict(sets)} if sets else {}
     return replace(train, settings=settings, objective_settings=dict(train.objective_settings) | own)
 
