@@ -31,6 +31,21 @@ def test_the_temperature_undoes_what_makes_a_model_too_sure_or_unsure(sureness):
     assert calibrate(ABC, *cases(4000, 1, sureness)).temperature == pytest.approx(sureness, rel=0.1)
 
 
+@pytest.mark.parametrize("margin", [0.3, 2.0, 10.0])
+def test_cases_that_are_told_apart_without_an_error_do_not_make_a_model_as_sure_as_one_likes(margin):
+    for count in (7, 100):
+        labels = np.arange(count) % 2
+        logits = margin * (2 * labels - 1)
+        apart = np.stack([-logits, logits], axis=1) / 2
+        one = calibrate(Classification(["A", "B"]), apart, labels[:, None].astype(float))
+        several = calibrate(Multilabel(["A"]), logits[:, None], labels[:, None].astype(float))
+        for told in (one, several):
+            surest = 1 / (1 + np.exp(-margin / told.temperature))
+            assert told.temperature >= 1 or count > 7
+            assert surest <= max(51 / 52 + 1e-4, 1 / (1 + np.exp(-margin)) * (count < 50))
+    assert told.temperature < 1 or margin > 1  # many cases may make it surer
+
+
 @pytest.mark.parametrize("level", [0.8, 0.9])
 def test_sets_hold_the_truth_as_often_as_they_say(level):
     told = calibrate(ABC, *cases(1000, 2), level)

@@ -1,4 +1,5 @@
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 
 from feature_files import write_h5
-from napari_pathlupi.bundle import Bundle, CataloguePart
+from napari_pathlupi.bundle import Bundle, CataloguePart, load_bundle
 from napari_pathlupi.commands.score import COMMAND
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.features import EncoderIdentity
@@ -59,6 +60,20 @@ def test_every_case_with_features_is_scored_by_every_fold_and_evaluated_once(bun
     assert table["set"].isin(["A", "B", "A|B", "B|A"]).all()
     table.to_csv(cohort / "predictions.csv", index=False)
     assert [score.cases for score in evaluate(cohort).scores] == [10, 10, 10, 10]
+
+
+def test_several_slides_are_put_together_as_the_model_learned_them(
+    bundle: Bundle, cohort: Path, tmp_path: Path
+) -> None:
+    place, several = cohort / "cohort.csv", {}
+    for slides in ("union", "mean"):
+        ensemble = replace(Ensemble.from_bundle(bundle), slides=slides)
+        learned = save_ensemble(tmp_path / slides, ensemble, ABOUT, bundle.golden["features"], "float32")
+        several[slides] = score_cohort(learned, place, cohort / "bags", stated=STATED)
+        assert load_bundle(tmp_path / slides).card.slides == slides
+        asked = score_cohort(bundle, place, cohort / "bags", ScoreCohortConfig(slides), STATED)
+        pd.testing.assert_frame_equal(several[slides], asked)
+    pd.testing.assert_frame_equal(several["union"], score_cohort(bundle, place, cohort / "bags", stated=STATED))
 
 
 def test_no_label_is_needed(bundle: Bundle, cohort: Path) -> None:

@@ -24,6 +24,10 @@ from napari_pathlupi.workflows.features import features_of, predict_bag
 from napari_pathlupi.workflows.study import train_study, train_study_steps
 from napari_pathlupi.workflows.study_data import study_data_steps
 from napari_pathlupi.workflows.study_file import read_study, written
+from napari_pathlupi.workflows.study_fold import Study, config_of
+from napari_pathlupi.workflows.study_log import StudyLog
+from napari_pathlupi.workflows.study_targets import Targets
+from napari_pathlupi.workflows.train_batches import Schedule
 from quick_study import write_study
 
 STATED = Stated(encoder="planted", mpp=0.5, tile_px=256)
@@ -70,7 +74,9 @@ def test_a_run_holds_what_it_was_made_from_and_what_came_of_it(study: Path) -> N
 def test_the_model_of_a_run_is_all_its_folds_with_what_is_known_of_them(study: Path) -> None:
     bundle = load_bundle(study.parent / "run/model")
     card = bundle.card
-    assert (card.members, card.format, card.calibration["cases"]) == (2, 2, 8)
+    assert (card.members, card.format, card.slides) == (2, 2, "union")
+    roles = pd.read_csv(study.parent / "run/cohort.csv")[["fold_0", "fold_1"]] == "val"
+    assert card.calibration["cases"] == roles.any(axis=1).sum()  # patients
     assert 0 <= card.calibration["coverage"] <= 1 and card.calibration["coverage_cases"] == 26
     assert "20 with label and RNA, 6 with label but no RNA" in card.trained_on
     low, high = card.metrics["pooled, 26 cases: value, low, high"]["AUROC"][1:]
@@ -192,8 +198,6 @@ def test_vectors_alone_are_read_from_where_they_lie_once_it_is_said_what_made_th
 
 
 def test_expression_is_scaled_on_the_training_cases_alone(study: Path, tmp_path: Path) -> None:
-    from napari_pathlupi.workflows.study_targets import Targets
-
     data = run(study_data_steps(read_study(study)))
     targets = Targets.of(data.expression, data.gene_sets, 5, (data.cohort, data.folds), "reconstruction")
     rows = data.folds.train(0)
@@ -206,6 +210,19 @@ def test_expression_is_scaled_on_the_training_cases_alone(study: Path, tmp_path:
     asked = np.isfinite(some).any(axis=0)
     assert same == columns and 0 < asked.sum() < 24
     np.testing.assert_array_equal(some[:, asked], genes[:, asked])
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_the_twin_without_expression_takes_as_many_steps(study: Path, epochs: int) -> None:
+    config = read_study(study, [f"training.epochs={epochs}"])
+    data = run(study_data_steps(config))
+    targets = Targets.of(data.expression, data.gene_sets, 5, (data.cohort, data.folds), "reconstruction")
+    made = Study(config, data, targets, study.parent, StudyLog(study.parent / "no.jsonl"))
+    cases, sets = made.training(data.folds.train(0))
+    measured = np.isfinite(cases.targets).any(axis=1)
+    assert np.isnan(cases.wanted[measured]).any()  # some have expression alone
+    arm, twin = (config_of(made, (weight, 0), cases, sets) for weight in (5.0, 0.0))
+    assert Schedule(cases, measured, arm).total == Schedule(cases, measured & False, twin).total
 
 
 def test_members_with_and_without_expression_are_one_network(study: Path, tmp_path: Path) -> None:
@@ -224,6 +241,7 @@ def _chosen(config, folder: Path, fold: int, weight: float) -> None:
     choice = folder / f"folds/fold-{fold}/choice.json"
     choice.parent.mkdir(parents=True, exist_ok=True)
     choice.write_text(json.dumps({"weight": weight}))
+    (folder / "log.jsonl").touch()
     (folder / "config.toml").write_text(written(config))
 
 

@@ -13,8 +13,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("features", metavar="FEATURES", help="folder of features, a file per slide, or a store")
     parser.add_argument("--model", required=True, help="name of a model, or its folder")
     parser.add_argument("-o", "--out", type=Path, required=True, help="predictions.csv: a row per case and fold")
-    words = "slides of a case as one bag (union), or the mean of what is said of each; as the model was trained"
-    parser.add_argument("--several", choices=("union", "mean"), default="union", help=words)
+    words = "slides of a case as one bag (union), or the mean of what is said of each; else as the model was trained"
+    parser.add_argument("--several", choices=("union", "mean"), default="", help=words)
     add_stated_options(parser)
 
 

@@ -115,6 +115,8 @@ class Card(About, Recipe):
         How many models it is made of, a fold or seed each; their outputs are averaged. Since format 2.
     calibration
         `napari_pathlupi.core.calibration.Calibration` as JSON values; None without. Since format 2.
+    slides
+        What it learned several slides of a case as: "union", one bag, or "mean", the mean of what is said of each.
     digests
         SHA-256 of the other files, by name; filled in when the bundle is saved.
     """
@@ -123,4 +125,5 @@ class Card(About, Recipe):
     reference_limit: Annotated[float, Field(ge=0)]
     members: Annotated[int, Field(ge=1)] = 1
     calibration: dict[str, JsonValue] | None = None
+    slides: Literal["union", "mean"] = "union"
     digests: dict[str, str] = {}

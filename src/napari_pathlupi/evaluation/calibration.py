@@ -12,15 +12,19 @@ from napari_pathlupi.errors import MismatchError
 Numbers = npt.NDArray[np.float64]
 
 TEMPERATURES = 0.25, 20.0
-"""Between these a temperature is sought (our choice): validation cases that a model tells apart without an error would
-else make it as sure as one likes."""
+"""Between these a temperature is sought (our choice)."""
+FEW = 50
+"""Fewer cases never make a model surer than it was: the temperature is 1 or more (our choice)."""
 _RISKS = 101
 
 
 def calibrated_classes(logits: Numbers, labels: Numbers, level: float = 0.9, per_class: bool = False) -> Calibration:
     """Return temperature and conformal thresholds for one of several classes.
 
-    The temperature minimises the cross entropy (Guo et al., ICML 2017). The score of a case is 1 - the probability of
+    The temperature minimises the cross entropy (Guo et al., ICML 2017) with smoothed labels, as cases that a model
+    tells apart without an error would else make it as sure as one likes: a case of one of K classes with n cases is of
+    it by (n + 1) / (n + K) and of each other by 1 / (n + K); for K = 2 that is Platt's (Advances in Large Margin
+    Classifiers 1999). The score of a case is 1 - the probability of
     its class (Sadinle, Lei and Wasserman, JASA 2019); the threshold is the ceil((n + 1) level)-th smallest of n scores,
     so that a new case's set holds its class with at least that probability, and 1, every class, where n is too small
     to say. That both are found on the same cases costs a little of it (one number is fitted): report the coverage on
@@ -48,7 +52,8 @@ def calibrated_classes(logits: Numbers, labels: Numbers, level: float = 0.9, per
     logits, found = logits[known], labels[known].astype(int)
     _must_be_some(len(found))
     rows = np.arange(len(found))
-    temperature = _temperature(lambda t: -float(_log_softmax(logits / t)[rows, found].mean()))
+    shares = _smoothed(found, logits.shape[1])
+    temperature = _temperature(lambda t: -float((shares * _log_softmax(logits / t)).sum(axis=1).mean()), len(found))
     scores = 1 - np.exp(_log_softmax(logits / temperature)[rows, found])
     groups = [scores[found == k] for k in range(logits.shape[1])] if per_class else [scores]
     thresholds = tuple(min(1.0, conformal_quantile(group, level)) for group in groups)
@@ -56,12 +61,18 @@ def calibrated_classes(logits: Numbers, labels: Numbers, level: float = 0.9, per
 
 
 def calibrated_labels(logits: Numbers, wanted: Numbers, level: float = 0.9) -> Calibration:
-    """Return the temperature for (n, labels) outputs of labels that may hold at once; ``wanted`` is 0, 1 or NaN."""
+    """Return the temperature for (n, labels) outputs of labels that may hold at once; ``wanted`` is 0, 1 or NaN.
+
+    Each label is smoothed as one of two classes (`calibrated_classes`).
+    """
     known = np.isfinite(wanted)
-    _must_be_some(int(known.any(axis=1).sum()))
-    signs = np.where(wanted[known] == 1, 1.0, -1.0)
-    temperature = _temperature(lambda t: float(np.logaddexp(0, -signs * logits[known] / t).mean()))
-    return Calibration(int(known.any(axis=1).sum()), temperature, level)
+    cases = int(known.any(axis=1).sum())
+    _must_be_some(cases)
+    held = (wanted == 1).sum(axis=0)
+    shares = np.where(wanted == 1, (held + 1) / (held + 2), 1 / (known.sum(axis=0) - held + 2))[known]
+    found = logits[known]
+    temperature = _temperature(lambda t: float((np.logaddexp(0, found / t) - shares * found / t).mean()), cases)
+    return Calibration(cases, temperature, level)
 
 
 def calibrated_values(values: Numbers, wanted: Numbers, level: float = 0.9) -> Calibration:
@@ -86,12 +97,20 @@ def conformal_quantile(scores: Numbers, level: float) -> float:
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
 
 
-def _temperature(surprise: Callable[[float], float]) -> float:
+def _smoothed(found: npt.NDArray[np.int64], classes: int) -> Numbers:
+    """(n, classes) how far each case is taken to be of each class."""
+    counts = np.bincount(found, minlength=classes)[found]
+    shares = np.repeat(1 / (counts + classes)[:, None], classes, axis=1)
+    shares[np.arange(len(found)), found] *= counts + 1
+    return shares
+
+
+def _temperature(surprise: Callable[[float], float], cases: int) -> float:
     from scipy.optimize import minimize_scalar
 
     low, high = map(math.log, TEMPERATURES)
     found = minimize_scalar(lambda log_t: surprise(math.exp(log_t)), bounds=(low, high), method="bounded")
-    return float(math.exp(found.x))
+    return max(float(math.exp(found.x)), 1.0 if cases < FEW else 0.0)
 
 
 def _log_softmax(logits: Numbers) -> Numbers:

@@ -33,9 +33,10 @@ def calibrate(
         Fitted.
     outputs, wanted
         (cases, outputs) of the head for cases that it did not learn from, and (cases, columns) what is known of them.
-        For an ensemble the validation cases of all folds, each by its own fold: its mean is less scattered than one
-        fold, so that its sets hold the truth somewhat more often than stated (our choice, as in cross-conformal
-        prediction: Vovk, Annals of Mathematics and Artificial Intelligence 2015).
+        For an ensemble the validation cases of all folds, each by the folds that it validates, and once: of several
+        their mean. The mean of all folds is less scattered than that, so that its sets hold the truth somewhat more
+        often than stated (our choice, as in cross-conformal prediction: Vovk, Annals of Mathematics and Artificial
+        Intelligence 2015).
     level
         Share of the cases whose truth a conformal set or interval is to hold.
     per_class

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +38,14 @@ class Ensemble:
         What their validation cases say of their numbers; None without.
     reference_limit
         Distance above which a slide is not supported.
+    slides
+        What they learned several slides of a case as; see `Card`.
     """
 
     models: tuple[SlideModel, ...]
     calibration: Calibration | None = None
     reference_limit: float = 0.0
+    slides: Literal["union", "mean"] = "union"
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
@@ -61,7 +64,7 @@ class Ensemble:
             calibration = Calibration.of(card.calibration) if card.calibration else None
         except (TypeError, ValueError) as error:
             raise BundleError(f"the calibration of the model {card.name} is none ({error}): copy it again.") from error
-        ensemble = cls(models, calibration, card.reference_limit)
+        ensemble = cls(models, calibration, card.reference_limit, card.slides)
         ensemble._must_reproduce(bundle)
         return ensemble
 
@@ -206,6 +209,7 @@ def _card(ensemble: Ensemble, about: About) -> Card:
         reference_limit=ensemble.reference_limit,
         members=len(ensemble.models),
         calibration=ensemble.calibration.as_dict() if ensemble.calibration else None,
+        slides=ensemble.slides,
     )
 
 

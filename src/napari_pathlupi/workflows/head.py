@@ -113,7 +113,7 @@ def make_head_steps(out: Path, study: HeadStudy) -> Steps[Bundle]:
     if len(slides.means) < 2:
         raise MismatchError(f"{study.bags} holds one slide: two are needed at least to know slides alike by.")
     limit = model.reference.fit(slides.means)
-    ensemble = Ensemble((model,), head.calibration, limit)
+    ensemble = Ensemble((model,), head.calibration, limit, "mean")
     return save_ensemble(out, ensemble, _about(out, study, head), slides.golden, SINGLE)
 
 

@@ -29,14 +29,14 @@ class ScoreCohortConfig:
     Parameters
     ----------
     several
-        Several slides of a case: "union" makes one bag of them, "mean" averages what the model says of each; as the
-        model was trained.
+        Several slides of a case: "union" makes one bag of them, "mean" averages what the model says of each; empty: as
+        the model was trained.
     """
 
-    several: str = UNION
+    several: str = ""
 
     def __post_init__(self) -> None:
-        if self.several not in (UNION, MEAN):
+        if self.several not in ("", UNION, MEAN):
             raise SettingsError(f"several = {self.several!r} is not possible: it is {UNION!r} or {MEAN!r}.")
 
 
@@ -76,7 +76,7 @@ def score_cohort_steps(
     rows: list[dict[str, Any]] = []
     for done, case in enumerate(cases):
         yield Progress("Scoring cases", done, len(cases))
-        rows += _rows(ensemble, case, _outputs(ensemble, bundle, case, places, config.several))
+        rows += _rows(ensemble, case, _outputs(ensemble, bundle, case, places, config.several or ensemble.slides))
     return pd.DataFrame(rows)
 
 

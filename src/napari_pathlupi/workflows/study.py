@@ -21,10 +21,10 @@ from napari_pathlupi.workflows.device import choose_device
 from napari_pathlupi.workflows.ensemble import Ensemble, save_ensemble
 from napari_pathlupi.workflows.evaluate import evaluate
 from napari_pathlupi.workflows.parallel import joined, rank, wait
-from napari_pathlupi.workflows.study_config import HALLMARK, StudyConfig
+from napari_pathlupi.workflows.study_config import HALLMARK, MEAN, UNION, StudyConfig
 from napari_pathlupi.workflows.study_data import StudyData, study_data_steps
 from napari_pathlupi.workflows.study_file import written
-from napari_pathlupi.workflows.study_fold import FOLDS, FoldResult, Study, fold_steps
+from napari_pathlupi.workflows.study_fold import FOLDS, FoldResult, Outputs, Study, fold_steps
 from napari_pathlupi.workflows.study_log import StudyLog
 from napari_pathlupi.workflows.study_tables import (
     attention_rows,
@@ -142,7 +142,8 @@ def _finish(study: Study, results: Sequence[FoldResult]) -> None:
     about = about_of(study, results, _metrics(folder))
     bag, _ = data.bags_of(results[0].test[:1])
     golden = np.asarray(bag[0][:GOLDEN_TILES], np.float32)
-    save_ensemble(folder / MODEL, Ensemble(models, calibration, limit), about, golden, config.run.storage)
+    ensemble = Ensemble(models, calibration, limit, MEAN if config.cohort.slides == MEAN else UNION)
+    save_ensemble(folder / MODEL, ensemble, about, golden, config.run.storage)
     study.log.tell({"event": "done", "metrics": about.metrics})
 
 
@@ -187,9 +188,7 @@ def _pooled(
 ) -> Calibration | None:
     """Of the validation cases of all folds; its coverage is that of each fold's own on its test cases."""
     wanted = study.data.cohort.wanted
-    outputs = np.concatenate([result.validation_outputs for result in results])
-    rows = np.concatenate([result.validation for result in results])
-    calibration = _calibration(task, outputs, wanted[rows], study.config)
+    calibration = _calibration(task, *_each_once(results, wanted), study.config)
     if calibration is None:
         return None
     pairs = [(one, result) for one, result in zip(own, results, strict=True) if one is not None]
@@ -198,6 +197,15 @@ def _pooled(
     cases = sum(one.coverage_cases for one in known)
     coverage = sum((one.coverage or 0.0) * one.coverage_cases for one in known) / cases if cases else None
     return replace(calibration, coverage=coverage, coverage_cases=cases)
+
+
+def _each_once(results: Sequence[FoldResult], wanted: Outputs) -> tuple[Outputs, Outputs]:
+    """(cases, ...) outputs and labels of whoever validates some fold: of several folds their mean."""
+    outputs = np.concatenate([result.validation_outputs for result in results])
+    rows = np.concatenate([result.validation for result in results])
+    cases = np.unique(rows)
+    means = [outputs[rows == case].mean(axis=0) for case in cases]
+    return np.array(means).reshape(len(cases), outputs.shape[1]), wanted[cases]
 
 
 def about_of(study: Study, results: Sequence[FoldResult], metrics: dict[str, Any]) -> About:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from napari_pathlupi.core.cohort import Endpoint
 from napari_pathlupi.errors import SettingsError
@@ -14,7 +14,8 @@ from napari_pathlupi.workflows.presets import preset
 from napari_pathlupi.workflows.split import SplitPlan
 from napari_pathlupi.workflows.train_config import TrainConfig
 
-UNION, MEAN = "union", "mean"
+UNION: Final = "union"
+MEAN: Final = "mean"
 HALLMARK = "hallmark"
 
 
