@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from napari_pathlupi.core.cohort import Case, Cohort, Endpoint
 from napari_pathlupi.core.folds import Folds, Role
 from napari_pathlupi.errors import MismatchError, SettingsError, TableError
-from napari_pathlupi.workflows.split import SplitPlan, split, with_validation
+from napari_pathlupi.workflows.split import SplitPlan, split, split_notes, with_validation
 from napari_pathlupi.workflows.split_file import read_split
 
 
@@ -61,6 +61,15 @@ def test_survival_folds_are_alike_in_events_and_a_rare_class_does_no_harm():
     assert max(events) - min(events) <= 1
     assert len(split(cohort_of([0] * 20 + [1] * 3))) == 5
     assert len(split(cohort_of(times, endpoint=Endpoint.regression("x")))) == 5
+
+
+def test_folds_too_small_to_say_anything_are_spoken_of():
+    cohort = cohort_of([0] * 40 + [1] * 13)
+    assert len(split_notes(split(cohort), cohort)) == 1
+    assert "Of 13 test folds, 12 with fewer than 5 labelled" in split_notes(split(cohort, SplitPlan(13)), cohort)[1]
+    made = split(cohort, SplitPlan(40))
+    lacking = sum(len(set(cohort.wanted[made.test(k), 0])) < 2 for k in range(40))
+    assert f"40 with fewer than 5 labelled cases and {lacking} without a case" in split_notes(made, cohort)[1]
 
 
 def test_more_folds_than_cases_or_sites_are_refused():

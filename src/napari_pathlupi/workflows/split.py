@@ -11,6 +11,8 @@ from napari_pathlupi.errors import SettingsError
 
 _BINS = 4
 """Strata of a time or a value: its quartiles (our choice)."""
+FEW_TESTED = 5
+"""A fold that tests fewer cases is spoken of (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,22 @@ def with_validation(folds: Folds, cohort: Cohort, plan: SplitPlan | None = None)
     return replace(folds, roles=roles)
 
 
+def split_notes(folds: Folds, cohort: Cohort) -> tuple[str, ...]:
+    """Return where a split comes from, and of how many test folds a figure would say little, a sentence each."""
+    tested = [cohort.wanted[folds.test(fold)] for fold in range(len(folds))]
+    found = [len(set(wanted[np.isfinite(wanted)])) for wanted in tested]
+    small = sum(np.isfinite(wanted).any(axis=1).sum() < FEW_TESTED for wanted in tested)
+    lacking = sum(classes < len(cohort.endpoint.classes) for classes in found)
+    said = f"Split: {folds.source}."
+    if not (small or lacking):
+        return (said,)
+    many = f"{len(folds)} test folds" if len(folds) > 1 else "1 test fold"
+    return said, (
+        f"Of {many}, {small} with fewer than {FEW_TESTED} labelled cases and {lacking} without a case of some class: "
+        "figures of such a fold say little, look at those of all folds together or set fewer folds."
+    )
+
+
 def _without_other_side(cohort: Cohort, roles: npt.NDArray[np.int8], side: Role) -> npt.NDArray[np.int8]:
     """Take unlabelled cases out of training where their site is on the other side."""
     sites = np.array([case.site for case in cohort.cases])
@@ -103,7 +121,7 @@ def _dealt(cohort: Cohort, rows: npt.NDArray[np.int64], parts: int, seed: int, b
     groups = _groups(cohort, rows, by_site)
     many = len(set(groups))
     if not 2 <= parts <= many:
-        what = "sites" if by_site else "labelled cases"
+        what = ("site" if by_site else "labelled case") + "s" * (many != 1)
         possible = f"2 to {many} are possible" if many > 1 else "at least two are needed"
         raise SettingsError(f"{many} {what} cannot be split into {parts}: {possible}.")
     strata = _strata(cohort, rows, parts)

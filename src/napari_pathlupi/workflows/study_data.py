@@ -28,7 +28,7 @@ from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.bags import Bags, Features, Shelf
 from napari_pathlupi.workflows.cohort_table import CohortColumns, find_slides, read_cohort
 from napari_pathlupi.workflows.features import is_store
-from napari_pathlupi.workflows.split import split, with_validation
+from napari_pathlupi.workflows.split import split, split_notes, with_validation
 from napari_pathlupi.workflows.split_file import read_split
 from napari_pathlupi.workflows.study_config import HALLMARK, MEAN, StudyConfig
 from napari_pathlupi.workflows.validation import HeldOut
@@ -140,7 +140,7 @@ def study_data_steps(config: StudyConfig) -> Steps[StudyData]:
         raise TableError(f"no case of {part.table} can be trained on: {pairing.words}")
     folds = _folds(config, cohort)
     identity, bags, owners = yield from _bags(config, cohort, places)
-    notes = (pairing.words, *cohort.notes, *(expression.notes if expression else ()), f"Split: {folds.source}.")
+    notes = (pairing.words, *cohort.notes, *(expression.notes if expression else ()), *split_notes(folds, cohort))
     return StudyData(
         cohort,
         folds,
