@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from handmade import a_grid
-from napari_pathlupi.bundle import CataloguePart
+from napari_pathlupi.bundle import CARD, CataloguePart
 from napari_pathlupi.cli import main
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import run
@@ -135,6 +135,14 @@ def test_the_same_call_does_nothing_again_and_other_settings_are_refused(finishe
     assert (finished / LOG).read_bytes() == before
     with pytest.raises(OutputError, match="other settings"):
         run(pretrain_study_steps(replace(study, training=replace(study.training, epochs=9))))
+
+
+def test_a_folder_in_which_nothing_was_trained_yet_takes_other_settings(tmp_path: Path) -> None:
+    file = write_pretraining(tmp_path)
+    with pytest.raises(SettingsError, match="panel is empty"):
+        run(pretrain_study_steps(read_pretraining(file, ["dna.panel="])))
+    main(["pretrain", str(file)])
+    assert (tmp_path / "run" / ENCODER / CARD).is_file()
 
 
 def test_slides_of_a_case_are_one_bag_and_cases_that_are_left_out_teach_nothing(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def pretrain_study_steps(config: PretrainStudy, cancel: CancelFlag | None = None
 def told(folder: Path) -> str:
     """Return in lines what a pre-training in a folder learned from and what it came to."""
     lines = StudyLog(folder / LOG).lines()
-    begun = next(line for line in lines if line.get("event") == "begun")
+    begun = [line for line in lines if line.get("event") == "begun"][-1]
     epochs = {line["epoch"]: line for line in lines if "loss" in line}  # what was told again counts
     last, pairs = (
         epochs[max(epochs)],
@@ -88,7 +88,8 @@ def _claim(folder: Path, config: PretrainStudy) -> None:
     text, file = written(config), folder / CONFIG
     try:
         if file.is_file():
-            if file.read_text(encoding="utf-8") != text:
+            trained = (folder / STATE).is_file() or (folder / ENCODER / CARD).is_file()
+            if trained and file.read_text(encoding="utf-8") != text:
                 raise OutputError(f"{folder} holds a run with other settings: choose another folder as run.out.")
         elif folder.is_dir() and any(folder.iterdir()):
             raise OutputError(f"{folder} holds other files: choose an empty or new folder as run.out.")
