@@ -155,3 +155,8 @@ def words_of(error: BaseException) -> str:
     """Return the first line of what an error says, without the full stop, or its kind where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a file cannot be read, without its name, which the sentence around it says."""
+    return (isinstance(error, OSError) and error.strerror) or str(error).strip().rstrip(".")

@@ -107,3 +107,10 @@ def test_names_of_columns_are_found_as_people_write_them(tmp_path):
     assert cells.find("", ("case_id",), "the case") == "Case ID"
     assert cells.find("overall_survival_(months)", (), "the time") == "Overall Survival (months)"
     assert cells.frame.index.to_list() == [3]
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "gone.parquet"])
+def test_a_table_that_is_not_there_is_named_once(tmp_path, name):
+    with pytest.raises(TableError) as caught:
+        read_cells(tmp_path / name)
+    assert str(caught.value).count(name) == 1 and "Errno" not in str(caught.value)

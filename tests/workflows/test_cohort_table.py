@@ -31,6 +31,8 @@ def test_a_table_from_excel_becomes_cases_with_their_slides(write):
     assert [case.site for case in cohort.cases] == ["Bonn", "Bonn", "Köln", "Köln"]
     assert "5 rows, 4 cases with 4 slides (1 with several), 3 labelled, 1 not, 2 sites" in cohort.notes[0]
     assert any("1 rows that are there twice" in note for note in cohort.notes)
+    bare = read_cohort(write("case_id,subtype\nP1,Basal\nP2,LumA\n"), SUBTYPE)
+    assert "2 rows, 2 cases, 2 labelled" in bare.notes[0]
 
 
 def test_what_one_means_in_the_outcome_is_stated_and_never_guessed(write):

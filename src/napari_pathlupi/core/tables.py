@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from napari_pathlupi.errors import TableError
+from napari_pathlupi.errors import TableError, reason_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def bytes_of(path: Path, most: int = -1) -> bytes:
         with fsspec.open(str(path), "rb", compression="infer") as stream:
             return bytes(stream.read(most))
     except (OSError, EOFError, ValueError, LZMAError, BadZipFile) as error:
-        raise TableError(f"cannot read the table {path}: {error}.") from error
+        raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
 
 
 def layout_of(path: Path) -> Layout:
@@ -256,7 +256,7 @@ def _rows(path: Path, layout: Layout) -> tuple[list[int], list[list[str]]]:
     try:
         text = bytes_of(path).decode(layout.encoding)
     except UnicodeDecodeError as error:
-        raise TableError(f"cannot read the table {path}: {error}.") from error
+        raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
     reader = csv.reader(
         islice(StringIO(text, newline=""), layout.before, None), delimiter=layout.separator, strict=True
     )
@@ -284,7 +284,7 @@ def _parquet(path: Path) -> "pd.DataFrame":
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise TableError(f"cannot read the table {path}: {error}.") from error
+        raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
     if frame.index.name or not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     text = {

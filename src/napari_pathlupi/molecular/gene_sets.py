@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from napari_pathlupi.core.tables import Cells, read_cells
-from napari_pathlupi.errors import TableError
+from napari_pathlupi.errors import TableError, reason_of
 
 GeneSets = MappingProxyType[str, tuple[str, ...]]
 """Gene symbols by name of the set; read-only."""
@@ -115,7 +115,7 @@ def read_gmt(path: str | Path) -> GeneSets:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"cannot read the gene sets {path}: {error}; give a GMT file in UTF-8.") from error
+        raise TableError(f"cannot read the gene sets {path}: {reason_of(error)}; give a GMT file in UTF-8.") from error
     gene_sets: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():

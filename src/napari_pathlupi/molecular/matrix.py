@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.core.tables import MISSING, Layout, is_parquet, layout_of
-from napari_pathlupi.errors import TableError
+from napari_pathlupi.errors import TableError, reason_of
 
 ROW_NAMES = (
     *("case_id", "case", "patient_id", "patient", "submitter_id", "bcr_patient_barcode"),
@@ -132,7 +132,7 @@ def _text(path: Path) -> tuple[pd.DataFrame, list[str], int, str]:
             skip_blank_lines=False,
         )
     except (OSError, EOFError, ValueError) as error:
-        raise TableError(f"cannot read the table {path}: {str(error).strip()}.") from error
+        raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
     while header and not header[-1] and frame.iloc[:, -1].isna().all():
         header, frame = header[:-1], frame.iloc[:, :-1]
     return frame, header, layout.before + 1, decimal
@@ -153,7 +153,7 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, list[str], int, str]:
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise TableError(f"cannot read the table {path}: {error}.") from error
+        raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
     if frame.index.name or not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     return frame, [str(column) for column in frame.columns], 1, "."

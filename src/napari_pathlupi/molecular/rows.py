@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.tables import Layout, layout_of
-from napari_pathlupi.errors import TableError
+from napari_pathlupi.errors import TableError, reason_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +100,7 @@ class Rows:
             ):
                 yield from self._cells(text, least)
         except (OSError, EOFError, UnicodeDecodeError, csv.Error, LZMAError, BadZipFile) as error:
-            raise TableError(f"cannot read the table {self.path} to its end: {error}.") from error
+            raise TableError(f"cannot read the table {self.path} to its end: {reason_of(error)}.") from error
 
     def _cells(self, text: Iterable[str], least: int) -> Iterator[tuple[int, list[str]]]:
         before, separator = self.layout.before, self.layout.separator

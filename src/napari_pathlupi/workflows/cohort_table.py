@@ -236,8 +236,9 @@ def _wanted(cells: Cells, rows_of: dict[str, list[int]], outcomes: Outcomes) -> 
 def _counted(cells: Cells, cohort: Cohort) -> str:
     slides = sum(len(case.slides) for case in cohort.cases)
     several = sum(len(case.slides) > 1 for case in cohort.cases)
+    named = f" with {slides} slides ({several} with several)" if slides else ""
     return (
-        f"{cells.name}: {len(cells.frame)} rows, {len(cohort)} cases with {slides} slides ({several} with several), "
+        f"{cells.name}: {len(cells.frame)} rows, {len(cohort)} cases{named}, "
         f"{int(cohort.labelled.sum())} labelled, {int((~cohort.labelled).sum())} not, "
         f"{len({case.site for case in cohort.cases if case.site})} sites."
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from napari_pathlupi.core.settings import field_texts
-from napari_pathlupi.errors import SettingsError
+from napari_pathlupi.errors import SettingsError, reason_of
 
 WIDTH = 116
 
@@ -68,7 +68,7 @@ def read_sections(
         sections = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read as a study ({error}): write one with `pathlupi init {kind}`."
+            f"{path} cannot be read as a study ({reason_of(error)}): write one with `pathlupi init {kind}`."
         ) from error
     sections.update(replaced or {})
     return changed(sections, changes)

@@ -18,7 +18,7 @@ from napari_pathlupi.core.features import EncoderIdentity, FeatureBag
 from napari_pathlupi.core.folds import Folds, Rows
 from napari_pathlupi.core.progress import Progress, Steps
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import FeaturesError, MismatchError, SettingsError, TableError, UnstatedError
+from napari_pathlupi.errors import FeaturesError, MismatchError, SettingsError, TableError, UnstatedError, reason_of
 from napari_pathlupi.interchange._names import encoder_named
 from napari_pathlupi.interchange._read import read_bag
 from napari_pathlupi.interchange._told import Stated
@@ -221,7 +221,7 @@ def _vectors(name: str, load: Callable[[], FeatureBag] | None) -> Features:
     try:
         vectors: Features = np.load(name, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise FeaturesError(f"{name} cannot be read ({error}): copy it again.") from error
+        raise FeaturesError(f"{name} cannot be read ({reason_of(error)}): copy it again.") from error
     if vectors.ndim != 2 or vectors.dtype.kind != "f":
         raise FeaturesError(f"{name} holds {vectors.dtype} of shape {vectors.shape}, not (tiles, numbers) of floats.")
     return vectors

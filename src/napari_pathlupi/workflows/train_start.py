@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from napari_pathlupi.bundle import CARD, WEIGHTS, CataloguePart, PatchEncoderPart
-from napari_pathlupi.errors import MismatchError, WeightsError
+from napari_pathlupi.errors import MismatchError, WeightsError, reason_of
 
 if TYPE_CHECKING:
     from napari_pathlupi.workflows.model import SlideModel
@@ -51,7 +51,14 @@ def begin_from(model: "SlideModel", place: str | Path) -> None:
             f"{place} holds {'an ensemble of several models' if several else 'no tensors called ' + PART + '…'}: give "
             "the weights of one slide encoder."
         )
-    own = model.slide_encoder.state_dict()
+    _must_be_alike(model.slide_encoder.state_dict(), encoder, place)
+    model.slide_encoder.load_state_dict(encoder)
+    mean, scale = torch.zeros_like(model.feature_mean), torch.ones_like(model.feature_scale)
+    model.feature_mean.copy_(_moment(tensors, MOMENTS[0], mean, place))
+    model.feature_scale.copy_(_moment(tensors, MOMENTS[1], scale, place))
+
+
+def _must_be_alike(own: Mapping[str, Tensor], encoder: Mapping[str, Tensor], place: str | Path) -> None:
     for name in sorted({*own, *encoder}):
         shapes = [tuple(part[name].shape) if name in part else "absent" for part in (own, encoder)]
         if shapes[0] != shapes[1]:
@@ -59,10 +66,6 @@ def begin_from(model: "SlideModel", place: str | Path) -> None:
                 f"{place} holds another slide encoder: {name} is {shapes[1]} there and {shapes[0]} in the model; build "
                 "it with the settings that it was trained with."
             )
-    model.slide_encoder.load_state_dict(encoder)
-    mean, scale = torch.zeros_like(model.feature_mean), torch.ones_like(model.feature_scale)
-    model.feature_mean.copy_(_moment(tensors, MOMENTS[0], mean, place))
-    model.feature_scale.copy_(_moment(tensors, MOMENTS[1], scale, place))
 
 
 def settings_beside(place: str | Path) -> Mapping[str, Any]:
@@ -104,7 +107,9 @@ def _tensors(place: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(file))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{file} cannot be read as safetensors ({error}): give a whole file of weights.") from error
+        raise WeightsError(
+            f"{file} cannot be read as safetensors ({reason_of(error)}): give a whole file of weights."
+        ) from error
 
 
 def _moment(tensors: Mapping[str, Tensor], name: str, otherwise: Tensor, place: str | Path) -> Tensor:
