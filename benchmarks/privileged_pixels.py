@@ -83,15 +83,15 @@ class Table:
         return interval_of(values - others if against else values, draws)
 
     def told(self, size: int, name: str, against: str, right: bool) -> str:
-        """Return a difference in words, with the number of draws where some are missing."""
+        """Return a difference in words, with the number of draws where some are missing; one alone tells nothing."""
         both = self._lines.get((size, name), {}).keys() & self._lines.get((size, against), {}).keys()
-        few = f" ({len(both)} of {len(SEEDS)} draws)" if 0 < len(both) < len(SEEDS) else ""
-        return with_intervals(self.compare(size, name, against, right)) + few
+        few = f" ({len(both)} of {len(SEEDS)} draws)" if len(both) < len(SEEDS) else ""
+        return with_intervals(self.compare(size, name, against, right)) + few if len(both) > 1 else ""
 
     def mean(self, size: int, name: str, key: str) -> float | None:
-        """Mean over the draws of a figure that a cell says."""
+        """Mean over the draws, two or more, of a figure that a cell says."""
         found = [line[key] for line in self._lines.get((size, name), {}).values() if key in line]
-        return float(np.mean(found)) if found else None
+        return float(np.mean(found)) if len(found) > 1 else None
 
 
 def accuracy_of(lines: Sequence[Line], labels: Any, resamples: Resamples) -> Numbers:
