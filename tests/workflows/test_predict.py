@@ -144,6 +144,14 @@ def test_a_model_of_another_encoder_version_is_refused_with_both_named(tissue_sl
         plan(tissue_slide, other)
 
 
+def test_a_model_that_does_not_say_which_weights_it_read_is_used_and_that_is_told(tissue_slide, small_bundle) -> None:
+    part = small_bundle.card.patch_encoder.model_copy(update={"version": ""})
+    unstated = replace(small_bundle, card=small_bundle.card.model_copy(update={"patch_encoder": part}))
+    prediction = predict(tissue_slide, unstated)
+    assert prediction.answer == predict(tissue_slide, small_bundle).answer
+    assert "does not say with which weights" in " ".join(prediction.notes)
+
+
 def test_the_plan_says_what_will_happen(tissue_slide: Slide, small_bundle: Bundle) -> None:
     assert plan(tissue_slide, small_bundle).sentence.startswith("12 tiles of 256 px at 0.5 µm/px · ")
 

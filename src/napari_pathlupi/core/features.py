@@ -48,14 +48,15 @@ class EncoderIdentity:
             )
 
     def must_fit(self, other: "EncoderIdentity", what: str) -> None:
-        """Refuse features of another encoder as `must_equal` does, but for weights that nobody stated.
+        """Refuse features of another encoder as `must_equal` does, but for weights that either side does not state.
 
         Raises
         ------
         MismatchError
-            When name, size or scale differ, or a version that is stated.
+            When name, size or scale differ, or a version that both state.
         """
-        self.must_equal(other if other.version else replace(other, version=self.version), what)
+        stated = self.version and other.version
+        (self if stated else replace(self, version=other.version)).must_equal(other, what)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

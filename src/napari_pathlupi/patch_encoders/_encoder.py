@@ -192,7 +192,7 @@ class ComputedEncoder(PatchEncoder):
         return self.identity_of(self.version)
 
     def must_make(self, identity: "EncoderIdentity", what: str) -> None:
-        identity.must_equal(self.identity, what)
+        identity.must_fit(self.identity, what)
 
     def readiness(self) -> Readiness:
         return Readiness(State.READY, "Needs no weights.")

@@ -171,6 +171,7 @@ class _Run:
         self.features = np.empty((len(what.grid), bundle.card.patch_encoder.dim), np.float32)
         self.seen = np.zeros(len(what.grid), bool)
         self.failed = 0
+        self.notes: tuple[str, ...] = ()
         self.embeds_by = model.embeds_by
         self.timing: Timing | None = None
 
@@ -179,7 +180,11 @@ class _Run:
         card, device = self.bundle.card, choose_device(self.config.device)
         own = self.bundle if isinstance(self.bundle, TileClassifier) else None
         loaded = own.load(device.name) if own else load_encoder(card.patch_encoder.name, device)
-        card.patch_encoder.identity.must_equal(loaded.identity, f"the model {card.title!r}")
+        card.patch_encoder.identity.must_fit(loaded.identity, f"the model {card.title!r}")
+        if not card.patch_encoder.version:
+            self.notes = (
+                f"The model does not say with which weights its tiles were embedded; here {loaded.identity}.",
+            )
         pipeline = Pipeline(loaded, device, self.config)
         order = np.arange(total) if self.plan.order is None else self.plan.order
         for batch in pipeline.batches([SlideTiles(self.slide, self.plan.grid.take(order))]):
@@ -211,7 +216,7 @@ class _Run:
                 self.timing,
             ),
             activity=output.activity,
-            notes=(*failed[: bool(self.failed)], *output.notes),
+            notes=(*failed[: bool(self.failed)], *self.notes, *output.notes),
             failed=self.failed,
             heads={name: self._spread(shares) for name, shares in output.heads.items()},
             embedding=SlideEmbedding.of(output.embedding, self.embeds_by),
