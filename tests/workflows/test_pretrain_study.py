@@ -18,11 +18,12 @@ from napari_pathlupi.cli import main
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import run
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import BundleError, MismatchError, OutputError, SettingsError, TableError
+from napari_pathlupi.errors import BundleError, MismatchError, NotFoundError, OutputError, SettingsError, TableError
 from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows.case_tiles import JoinedTiles
 from napari_pathlupi.workflows.embeddings import read_embeddings
 from napari_pathlupi.workflows.encode import encode_slides_steps
+from napari_pathlupi.workflows.pretrain import begun
 from napari_pathlupi.workflows.pretrain_config import PretrainStudy
 from napari_pathlupi.workflows.pretrain_data import pretrain_data_steps
 from napari_pathlupi.workflows.pretrain_file import pretraining_of, read_pretraining, written
@@ -30,6 +31,7 @@ from napari_pathlupi.workflows.pretrain_pairs import Steps
 from napari_pathlupi.workflows.pretrain_study import ENCODER, LOG, pretrain_study_steps
 from napari_pathlupi.workflows.pretrained import load_pretrained
 from napari_pathlupi.workflows.train_start import begin_from, settings_beside
+from published_scgpt import a_transformer, published, write_folder
 from quick_pretraining import DIM, write_pretraining
 
 
@@ -97,7 +99,7 @@ def test_slides_and_rna_are_written_as_tables_that_the_protocols_read(finished: 
     table = ["--table", str(tmp_path / "whose.csv"), "-o", str(tmp_path / "cases.csv")]
     main(["encode", place, "--slides", str(study / "features"), *table, *stated])
     assert read_embeddings(tmp_path / "cases.csv").names == ("case-000",)
-    with pytest.raises(MismatchError, match="the encoder reads"):
+    with pytest.raises(MismatchError, match="the encoder was trained on"):
         other = pretraining_of(
             {"slides": {"bags": str(study / "features")}, "features": {"encoder": "other", "mpp": 0.5, "tile_px": 256}}
         )
@@ -175,13 +177,42 @@ def test_a_table_says_whose_slides_are(tmp_path: Path) -> None:
         (["rna.table=", "dna.copy_number="], SettingsError, "nothing was measured"),
         (["dna.panel="], SettingsError, "dna.panel is empty"),
         (["rna.panel=strange.txt"], TableError, "no gene of strange.txt"),
+        (["training.beta2=2"], SettingsError, "beta2 is 2"),
+        (["training.settings={widht=3}"], SettingsError, "cannot be built.*widht"),
+        (["training.device=nowhere"], NotFoundError, "no device is called 'nowhere'"),
     ],
 )
-def test_what_is_missing_is_one_sentence(tmp_path: Path, change: list, error: type, words: str) -> None:
+def test_what_is_missing_or_cannot_be_is_one_sentence(tmp_path: Path, change: list, error: type, words: str) -> None:
     file = write_pretraining(tmp_path)
     (tmp_path / "strange.txt").write_text("NOGENE\n")
     with pytest.raises(error, match=words):
-        run(pretrain_data_steps(read_pretraining(file, change)))
+        run(pretrain_study_steps(read_pretraining(file, change)))
+
+
+def test_the_rna_encoder_begins_with_a_published_scgpt_and_reads_the_genes_it_knows(tmp_path: Path) -> None:
+    file, folder = write_pretraining(tmp_path), tmp_path / "scgpt"
+    folder.mkdir()
+    vocabulary = {"<cls>": 0, "OTHER": 1, **{f"GENE{i}": i + 2 for i in range(15)}}
+    tensors = published(a_transformer(), False, vocabulary)
+    write_folder(folder, tensors, vocabulary)
+    changes = ["rna.encoder=scgpt", "rna.weights=scgpt", "rna.settings={}"]
+    study = read_pretraining(file, changes)
+    data = run(pretrain_data_steps(study))
+    assert "15 of 20 genes are in the vocabulary of scgpt; the others are left out." in data.notes
+    network, columns = begun(data.cases, study.training).model, data.cases.molecules["rna"].columns
+    rows = [0, *(vocabulary[gene] for gene in columns)]
+    assert len(columns) == 15
+    torch.testing.assert_close(network.molecular["rna"].genes.weight, tensors["encoder.embedding.weight"][rows])
+    with pytest.raises(SettingsError, match="encoder is rna-mlp"):
+        read_pretraining(file, ["rna.weights=scgpt"])
+
+
+def test_genes_of_the_panel_that_nobody_measured_are_told(tmp_path: Path) -> None:
+    file = write_pretraining(tmp_path)
+    (tmp_path / "genes.txt").write_text("GENE3\nGENE1\nNOGENE\n")
+    data = run(pretrain_data_steps(read_pretraining(file, ["rna.panel=genes.txt"])))
+    assert data.cases.molecules["rna"].columns == ("GENE3", "GENE1")
+    assert "1 of 3 genes of the RNA panel were not measured: NOGENE." in data.notes
 
 
 BIG, TILES = 128, (40, 50)

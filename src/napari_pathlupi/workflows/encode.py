@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
-from napari_pathlupi.errors import Cancelled, MismatchError
+from napari_pathlupi.errors import Cancelled
 from napari_pathlupi.export._whole_file import whole_path
+from napari_pathlupi.molecular.axes import some
 from napari_pathlupi.workflows.case_tiles import JoinedTiles
 from napari_pathlupi.workflows.pretrain_config import PretrainStudy
 from napari_pathlupi.workflows.pretrain_data import case_cohort, measured_tables, slide_tiles_steps
@@ -63,8 +64,7 @@ def encode_slides_steps(encoder: Pretrained, config: PretrainStudy, cancel: Canc
     """
     notes: list[str] = []
     tiles, identity, cohort = yield from slide_tiles_steps(config, case_cohort(config), notes)
-    if identity != encoder.identity:
-        raise MismatchError(f"the features are of {identity}, the encoder reads {encoder.identity}: embed them anew.")
+    encoder.identity.must_fit(identity, "the encoder")
     rows: dict[str, npt.NDArray[np.float32]] = {}
     having = [case for case in cohort.cases if case.slides]
     for done, case in enumerate(having):
@@ -92,6 +92,13 @@ def encode_molecules(encoder: Pretrained, config: PretrainStudy) -> Encoded:
     notes: list[str] = []
     tables = measured_tables(config, notes)
     kind, table = next(iter(tables.items()))
+    if part := encoder.card.molecular.get(kind):
+        absent = [column for column in part.columns if column not in table.columns]
+        if absent:
+            words = (
+                f"{len(absent)} of the {len(part.columns)} {kind.upper()} columns that the encoder reads are not there"
+            )
+            notes.append(f"{words} and count as not measured: {some(absent)}.")
     return Encoded(encoder.embed_molecules(kind, table), tuple(notes))
 
 

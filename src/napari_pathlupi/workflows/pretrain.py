@@ -15,9 +15,11 @@ from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.catalogue import molecular_encoders, slide_encoders
 from napari_pathlupi.core.progress import CancelFlag, Progress
 from napari_pathlupi.core.progress import Steps as Yields
-from napari_pathlupi.errors import Cancelled, InferenceError, OutputError
+from napari_pathlupi.errors import Cancelled, InferenceError, OutputError, SettingsError
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.molecular.encoders._encoder import MolecularEncoder
+from napari_pathlupi.molecular.encoders.scgpt import ScGPT
+from napari_pathlupi.molecular.scgpt_files import read_scgpt
 from napari_pathlupi.slide_encoders._encoder import SlideEncoder
 from napari_pathlupi.workflows.contrast import SmoothRank, gathered, pair_loss
 from napari_pathlupi.workflows.model import device_failures
@@ -187,6 +189,9 @@ def begun(cases: PairedCases, config: PretrainConfig, kept: Path | None = None) 
     for kind, one in cases.molecules.items():
         encoder: MolecularEncoder = model.molecular[kind]  # type: ignore[assignment]
         encoder.fit(torch.from_numpy(one.values[one.known]))
+        if one.weights:
+            assert isinstance(encoder, ScGPT)
+            read_scgpt(one.weights).fill(encoder, one.columns)
     with device_failures(config.device):
         model.to(config.device).train()
     optimiser = torch.optim.AdamW(
@@ -201,10 +206,20 @@ def begun(cases: PairedCases, config: PretrainConfig, kept: Path | None = None) 
 
 
 def network_for(cases: PairedCases, config: PretrainConfig) -> PairedNetwork:
-    """Return the network for these cases, its weights random."""
+    """Return the network for these cases, its weights random.
+
+    Raises
+    ------
+    SettingsError
+        When an encoder cannot be built with its settings.
+    """
     molecular = {kind: (one.encoder, one.columns) for kind, one in cases.molecules.items()}
     part = CataloguePart(name=config.slide_encoder, settings=dict(config.settings))
-    return PairedNetwork(cases.identity.dim, part, molecular)
+    try:
+        return PairedNetwork(cases.identity.dim, part, molecular)
+    except (TypeError, ValueError) as error:
+        words = ", ".join(f"{one.name} with {one.settings}" for one in (part, *(one for one, _ in molecular.values())))
+        raise SettingsError(f"{words[:500]} cannot be built: {error}; change their settings.") from error
 
 
 def _epoch(

@@ -94,6 +94,11 @@ class PretrainConfig:
             )
         if not (self.temperature > 0 and self.learning_rate > 0):
             raise SettingsError("temperature and learning_rate must be above 0.")
+        if not (0 <= self.beta2 < 1 and self.weight_decay >= 0 and self.end_rate >= 0):
+            raise SettingsError(
+                f"beta2 is {self.beta2:g}, weight_decay {self.weight_decay:g}, end_rate {self.end_rate:g}: "
+                "the first must be from 0 to below 1, the others 0 or more."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,9 @@ class RNAPart(ReadingOptions):
         How many these are; 0 for all. The paper takes 5,000 for GTEx and a panel of 4,917 for TCGA.
     encoder, settings
         Name in the catalogue, rna-mlp or scgpt, and what to build it with.
+    weights
+        Folder of a published scGPT (best_model.pt, args.json, vocab.json) that the encoder scgpt begins with; of the
+        genes those it knows are taken. Empty: it begins anew.
     """
 
     table: str = ""
@@ -141,6 +149,12 @@ class RNAPart(ReadingOptions):
     most_variable: int = 5000
     encoder: str = "rna-mlp"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        ReadingOptions.__post_init__(self)
+        if self.weights and self.encoder != "scgpt":
+            raise SettingsError(f"rna.weights are those of scgpt, rna.encoder is {self.encoder}: give one of the two.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +217,7 @@ class PretrainStudy:
         """Return the pre-training with its relative paths begun at a folder."""
         places = {
             "slides": ("bags", "table", "leave_out"),
-            "rna": ("table", "panel", "probe_map"),
+            "rna": ("table", "panel", "probe_map", "weights"),
             "dna": ("mutations", "copy_number", "sequenced", "patients", "panel"),
             "run": ("out",),
         }

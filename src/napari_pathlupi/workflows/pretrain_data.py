@@ -19,6 +19,7 @@ from napari_pathlupi.molecular.axes import some
 from napari_pathlupi.molecular.dna import read_alterations
 from napari_pathlupi.molecular.matching import matching
 from napari_pathlupi.molecular.panels import read_panel, read_samples
+from napari_pathlupi.molecular.scgpt_files import ScGPTFiles, read_scgpt
 from napari_pathlupi.molecular.tables import ReadingOptions, read_expression
 from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.bags import Shelf
@@ -61,7 +62,8 @@ def pretrain_data_steps(config: PretrainStudy) -> Steps[PretrainData]:
     own = [[tiles[slide] for slide in case.slides] for case in kept]
     joined = [one[0] if len(one) == 1 else JoinedTiles(one) for one in own]
     chosen = tuple(case.name for case in kept)
-    return PretrainData(PairedCases(joined, identity, _molecules(config, tables, chosen), chosen), tuple(notes))
+    molecules = _molecules(config, tables, chosen, notes)
+    return PretrainData(PairedCases(joined, identity, molecules, chosen), tuple(notes))
 
 
 def slide_tiles_steps(
@@ -201,25 +203,46 @@ def _without(cases: list[Case], file: str, notes: list[str]) -> list[Case]:
     return kept
 
 
-def _molecules(config: PretrainStudy, tables: dict[str, pd.DataFrame], names: Sequence[str]) -> dict[str, Molecules]:
+def _molecules(
+    config: PretrainStudy, tables: dict[str, pd.DataFrame], names: Sequence[str], notes: list[str]
+) -> dict[str, Molecules]:
     found = {}
     parts: dict[str, Any] = {"rna": config.rna, "dna": config.dna}
+    published = read_scgpt(config.rna.weights) if config.rna.weights else None
     for kind, table in tables.items():
         rows = table.reindex(list(names))
         if not rows.notna().any(axis=None):
             continue  # nobody with slides was measured so; the notes say it
-        columns = _genes(rows, config.rna) if kind == "rna" else list(rows.columns)
-        encoder = CataloguePart(name=parts[kind].encoder, settings=dict(parts[kind].settings))
-        found[kind] = Molecules(encoder, tuple(map(str, columns)), rows[columns].to_numpy(np.float32))
+        settings, weights = dict(parts[kind].settings), ""
+        if kind == "rna":
+            if published is not None:
+                settings, weights = {**published.settings, **settings}, config.rna.weights
+                rows = rows[_known(published, rows, notes)]
+            rows = rows[_genes(rows, config.rna, notes)]
+        encoder = CataloguePart(name=parts[kind].encoder, settings=settings)
+        found[kind] = Molecules(encoder, tuple(map(str, rows.columns)), rows.to_numpy(np.float32), weights)
     return found
 
 
-def _genes(table: pd.DataFrame, part: RNAPart) -> list[str]:
+def _known(published: ScGPTFiles, table: pd.DataFrame, notes: list[str]) -> list[str]:
+    """The genes that a published network has an embedding of."""
+    genes = list(published.known(list(table.columns)))
+    words = f"{len(genes)} of {table.shape[1]} genes are in the vocabulary of {published.folder.name}"
+    if not genes:
+        raise TableError(f"{words}: the table must name genes by HUGO symbols.")
+    notes.append(f"{words}; the others are left out.")
+    return genes
+
+
+def _genes(table: pd.DataFrame, part: RNAPart, notes: list[str]) -> list[str]:
     """Those of the panel that were measured, or those that vary most in the cases that are learned from."""
     if part.panel:
-        genes = [gene for gene in read_panel(part.panel) if gene in table.columns]
+        panel = read_panel(part.panel)
+        genes = [gene for gene in panel if gene in table.columns]
         if not genes:
             raise TableError(f"no gene of {Path(part.panel).name} is in the table: both must name genes by symbol.")
+        if absent := [gene for gene in panel if gene not in table.columns]:
+            notes.append(f"{len(absent)} of {len(panel)} genes of the RNA panel were not measured: {some(absent)}.")
         return genes
     spread = table.std().fillna(0.0)
     varying = spread[spread > 0].sort_values(ascending=False, kind="stable")

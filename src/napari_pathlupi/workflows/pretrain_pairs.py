@@ -44,11 +44,14 @@ class Molecules:
         Names of the columns: genes, alterations.
     values
         (cases, columns) float32, NaN where not measured; a whole row of them for a case without.
+    weights
+        Folder of a published scGPT that the encoder begins with; "" begins anew.
     """
 
     encoder: CataloguePart
     columns: tuple[str, ...]
     values: npt.NDArray[np.float32]
+    weights: str = ""
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:

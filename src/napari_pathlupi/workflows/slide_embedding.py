@@ -191,6 +191,7 @@ def save_embeddings(embeddings: Embeddings, path: Path) -> None:
     if path.exists():
         raise OutputError(f"{path} exists and is not overwritten: choose another name.")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
             draft = Path(scratch, "fresh")
             if path.suffix == ".h5ad":

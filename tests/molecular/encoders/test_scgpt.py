@@ -1,16 +1,12 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
 from napari_pathlupi.errors import SettingsError, WeightsError
 from napari_pathlupi.molecular.encoders.scgpt import ScGPT
 from napari_pathlupi.molecular.scgpt_files import read_scgpt
+from published_scgpt import BLOCKS, HEADS, TOKEN, VOCABULARY, a_transformer, published, write_folder
 
 GENES = ("TP53", "MKI67", "CD8A", "ESR1", "KRT5")
-VOCABULARY = {"MKI67": 0, "A1BG": 1, "TP53": 2, "ESR1": 3, "<pad>": 4, "<cls>": 5, "CD8A": 6, "KRT5": 7, "<eoc>": 8}
-TOKEN, BLOCKS, HEADS = 16, 2, 4
 
 
 def small(genes=GENES, **settings) -> ScGPT:
@@ -22,34 +18,9 @@ def expression(cases: int = 3, genes: int = len(GENES)) -> torch.Tensor:
     return torch.rand(cases, genes, generator=torch.Generator().manual_seed(1)) * 10
 
 
-def published(theirs: torch.nn.TransformerEncoder, flash: bool) -> dict[str, torch.Tensor]:
-    """Tensors as scGPT's code names them, with decoders that nobody here reads."""
-    made = torch.Generator().manual_seed(2)
-    shapes = {"encoder.embedding.weight": (len(VOCABULARY), TOKEN), "value_encoder.linear1.weight": (TOKEN, 1)}
-    shapes |= {"value_encoder.linear2.weight": (TOKEN, TOKEN), "decoder.fc.0.weight": (TOKEN, TOKEN)}
-    for name in ("encoder.enc_norm", "value_encoder.norm"):
-        shapes |= {f"{name}.weight": (TOKEN,), f"{name}.bias": (TOKEN,)}
-    shapes |= {f"value_encoder.linear{i}.bias": (TOKEN,) for i in (1, 2)} | {"flag_encoder.weight": (2, TOKEN)}
-    tensors = {name: torch.randn(shape, generator=made) for name, shape in shapes.items()}
-    for name, value in theirs.state_dict().items():
-        renamed = name.replace("self_attn.in_proj_", "self_attn.Wqkv.") if flash else name
-        tensors[f"transformer_encoder.{renamed}"] = value
-    return tensors
-
-
-def write_folder(folder: Path, tensors: dict[str, torch.Tensor], **arguments) -> Path:
-    settings = {"embsize": TOKEN, "nlayers": BLOCKS, "nheads": HEADS, "d_hid": TOKEN, "pad_value": -2, "dropout": 0.2}
-    (folder / "args.json").write_text(json.dumps(settings | arguments))
-    (folder / "vocab.json").write_text(json.dumps(VOCABULARY))
-    torch.save(tensors, folder / "best_model.pt")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def theirs() -> torch.nn.TransformerEncoder:
-    torch.manual_seed(3)
-    layer = torch.nn.TransformerEncoderLayer(TOKEN, HEADS, TOKEN, batch_first=True)
-    return torch.nn.TransformerEncoder(layer, BLOCKS, enable_nested_tensor=False).eval()
+    return a_transformer()
 
 
 def test_a_token_of_the_published_size_holds_a_transformer_of_the_published_size():
