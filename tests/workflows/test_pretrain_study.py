@@ -91,6 +91,12 @@ def test_slides_and_rna_are_written_as_tables_that_the_protocols_read(finished: 
     main(["encode", place, "--rna", str(study / "rna.csv"), "-o", str(tmp_path / "support.parquet"), *units])
     slides, support = read_embeddings(tmp_path / "slides.csv"), read_embeddings(tmp_path / "support.parquet")
     assert len(slides.names) == 19 and len(support.names) == 17
+    (tmp_path / "maf.txt").write_text(
+        "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\nG0\tMissense_Mutation\tcase-003\n"
+    )
+    dna = ["--dna", str(tmp_path / "maf.txt"), "--set", f"dna.panel={study / 'panel.txt'}"]
+    main(["encode", place, *dna, "-o", str(tmp_path / "dna.csv")])
+    assert read_embeddings(tmp_path / "dna.csv").names == ("case-003",)
     encoder = load_pretrained(place)
     with h5py.File(study / "features" / "case-004.h5") as file:
         wanted = encoder.embed(file["features"][:])

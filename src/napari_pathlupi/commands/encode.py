@@ -11,6 +11,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--slides", metavar="BAGS", help="folder or store of tile features: a vector per slide")
     what.add_argument("--rna", metavar="TABLE", help="expression table: a vector per case, the support set of prompts")
+    dna = "mutations, of the genes of --set dna.panel=FILE: a vector per case, likewise"
+    what.add_argument("--dna", metavar="MAF", help=dna)
     parser.add_argument("-o", "--out", type=Path, required=True, help="table to write, .csv or .parquet")
     parser.add_argument("--table", default="", help="table that says whose each slide is: a vector per case then")
     words = "what else must be stated, as features.mpp=0.5 or rna.unit=z-score; may be given often"
@@ -24,7 +26,11 @@ def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.pretrained import load_pretrained
 
     config = pretraining_of_changes(
-        {"slides": {"bags": chosen.slides or "", "table": chosen.table}, "rna": {"table": chosen.rna or ""}},
+        {
+            "slides": {"bags": chosen.slides or "", "table": chosen.table},
+            "rna": {"table": chosen.rna or ""},
+            "dna": {"mutations": chosen.dna or ""},
+        },
         chosen.changes,
     )
     encoder = load_pretrained(chosen.encoder, chosen.device)
@@ -38,4 +44,4 @@ def _run(chosen: argparse.Namespace) -> None:
     print(f"{chosen.out}: {len(encoded.table)} vectors of {encoded.table.shape[1]} numbers.")
 
 
-COMMAND = Command("write the embeddings of slides or of RNA by a pre-trained slide encoder", _arguments, _run)
+COMMAND = Command("write the embeddings of slides, RNA or DNA by a pre-trained slide encoder", _arguments, _run)
