@@ -113,6 +113,15 @@ def test_who_was_sequenced_and_has_no_mutation_is_known_to_have_none(tmp_path):
     assert "not listed as sequenced: OTHER" in " ".join(read.notes)
 
 
+def test_aliquots_are_found_in_a_list_of_samples(tmp_path):
+    maf = write_maf(tmp_path, ("TP53", "Missense_Mutation", f"{A}-01A-11D-A14Y-09"))
+    listed = tmp_path / "cases_sequenced.txt"
+    listed.write_text(f"{A}-01\n{B}-01\n")
+    notes = " ".join(read_alterations(PANEL, AlterationFiles(maf, sequenced=str(listed))).notes)
+    assert "1 of 2 sequenced samples have no mutation" in notes
+    assert "not listed" not in notes and "several samples" not in notes
+
+
 def test_the_primary_tumour_speaks_for_a_patient_and_normal_tissue_never(tmp_path):
     rows = [
         ("TP53", "Missense_Mutation", f"{A}-06A"),

@@ -131,7 +131,10 @@ def test_files_are_found_by_the_name_of_the_slide_or_of_the_case(write):
         (),
         ("bags/P4_2.h5",),
     ]
-    assert "4 of 5 files belong to 3 of 4 cases; 1 files belong to no case" in cohort.notes[-1]
+    assert (
+        "4 of 5 files belong to 3 of 4 cases; 1 files belong to no case (P44), 1 cases have no file (P3)"
+        in cohort.notes[-1]
+    )
     assert "1 slides of the table are not there (p3" in cohort.notes[-1]
     with pytest.raises(TableError, match="the same slide"):
         find_slides(cohort, ["a/p1-a.h5", "b/p1-a.npy"])

@@ -18,7 +18,15 @@ from napari_pathlupi.cli import main
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import run
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import BundleError, MismatchError, NotFoundError, OutputError, SettingsError, TableError
+from napari_pathlupi.errors import (
+    BundleError,
+    FeaturesError,
+    MismatchError,
+    NotFoundError,
+    OutputError,
+    SettingsError,
+    TableError,
+)
 from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows.case_tiles import JoinedTiles
 from napari_pathlupi.workflows.embeddings import read_embeddings
@@ -58,7 +66,7 @@ def test_a_written_file_says_what_each_setting_is_and_comes_back_the_same(tmp_pa
 def test_who_is_unmatched_is_told_both_ways_with_counts(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / LOG).read_text().splitlines()]
     notes = " ".join(lines[0]["notes"])
-    assert "2 files belong to no case, 3 cases have no file" in notes
+    assert "2 files belong to no case (nobody-1, nobody-2), 3 cases have no file (gone-1, gone-2, gone-3)" in notes
     assert "14 of 16 cases have RNA; 2 have none (case-000, case-001); 3 cases with RNA are not among them" in notes
     assert "16 of 16 cases have DNA; 3 cases with DNA are not among them (gone-1, gone-2, gone-3)" in notes
     assert lines[0]["pairs"] == {"rna": 14, "dna": 16}
@@ -183,6 +191,8 @@ def test_a_table_says_whose_slides_are(tmp_path: Path) -> None:
         (["rna.table=", "dna.copy_number="], SettingsError, "nothing was measured"),
         (["dna.panel="], SettingsError, "dna.panel is empty"),
         (["rna.panel=strange.txt"], TableError, "no gene of strange.txt"),
+        (["slides.bags=nowhere"], FeaturesError, "check slides.bags"),
+        (["run.memory_gb=-1"], SettingsError, "memory_gb is -1"),
         (["training.beta2=2"], SettingsError, "beta2 is 2"),
         (["training.settings={widht=3}"], SettingsError, "cannot be built.*widht"),
         (["training.device=nowhere"], NotFoundError, "no device is called 'nowhere'"),

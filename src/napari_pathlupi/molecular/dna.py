@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from napari_pathlupi.core.cohort import case_of
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.molecular import copy_number, mutations
 from napari_pathlupi.molecular.axes import of_patients, some
@@ -116,14 +117,20 @@ def _sequenced(table: SampleTable, files: AlterationFiles, notes: list[str]) -> 
     """The mutations, with a row of zeros for each sample that was sequenced and has none."""
     if not files.sequenced:
         return table
-    listed, known = read_samples(files.sequenced), set(table.samples)
-    clean = tuple(sample for sample in listed if sample not in known)
-    unlisted = sorted(known - set(listed))
+    listed = read_samples(files.sequenced)
+    known, sequenced = set(map(_sample, table.samples)), set(map(_sample, listed))
+    clean = tuple(sample for sample in listed if _sample(sample) not in known)
+    unlisted = sorted(known - sequenced)
     notes.append(f"{len(clean)} of {len(listed)} sequenced samples have no mutation at all.")
     if unlisted:
         notes.append(f"{len(unlisted)} samples with mutations are not listed as sequenced: {some(unlisted)}.")
     values = np.concatenate([table.values, np.zeros((len(clean), *table.values.shape[1:]))])
     return SampleTable((*table.samples, *clean), values, table.notes)
+
+
+def _sample(name: str) -> str:
+    """The sample that a TCGA barcode of one of its parts names: the GDC lists aliquots, cBioPortal samples."""
+    return name if case_of(name) == name else name[:15].upper().replace(".", "-")
 
 
 def _by_case(table: SampleTable | None, columns: int, owners: Mapping[str, str], notes: list[str]) -> pd.DataFrame:

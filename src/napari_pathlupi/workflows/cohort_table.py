@@ -105,19 +105,27 @@ def find_slides(cohort: Cohort, files: Iterable[str | Path]) -> Cohort:
     owners = _owners(cohort)
     by_name = {case.name for case in cohort.cases if not case.slides}
     found: dict[str, list[str]] = {}
+    nobodys = []
     for stem, file in by_stem.items():
         if owner := owners.get(stem) or _owner_by_name(stem, by_name):
             found.setdefault(owner, []).append(file)
+        else:
+            nobodys.append(stem)
     cases = tuple(replace(case, slides=tuple(found.get(case.name, ()))) for case in cohort.cases)
-    taken = sum(map(len, found.values()))
+    without = [case.name for case in cases if not case.slides]
     slides = [slide for case in cohort.cases for slide in case.slides]
     absent = sorted(slide for slide in slides if not {_stem(slide), _own_name(slide)}.intersection(by_stem))
     note = (
-        f"{taken} of {len(by_stem)} files belong to {len(found)} of {len(cases)} cases; {len(by_stem) - taken} files "
-        f"belong to no case, {len(cases) - len(found)} cases have no file"
-        + (f", {len(absent)} slides of the table are not there ({', '.join(absent[:3])} ...)." if absent else ".")
+        f"{len(by_stem) - len(nobodys)} of {len(by_stem)} files belong to {len(found)} of {len(cases)} cases; "
+        f"{len(nobodys)} files belong to no case{_some(nobodys)}, {len(without)} cases have no file{_some(without)}"
+        + (f", {len(absent)} slides of the table are not there{_some(absent)}." if absent else ".")
     )
     return replace(cohort, cases=cases, notes=(*cohort.notes, note))
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first three in brackets; nothing of none."""
+    return f" ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})" if names else ""
 
 
 def _owners(cohort: Cohort) -> dict[str, str]:

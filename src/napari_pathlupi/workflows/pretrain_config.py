@@ -195,6 +195,10 @@ class PretrainRun:
     licence: str = "not stated"
     memory_gb: float = 2.0
 
+    def __post_init__(self) -> None:
+        if not self.memory_gb > 0:
+            raise SettingsError(f"run.memory_gb is {self.memory_gb:g}: give a number above 0.")
+
 
 @dataclass(frozen=True, slots=True)
 class PretrainStudy:

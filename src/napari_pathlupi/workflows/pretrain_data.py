@@ -13,7 +13,7 @@ from napari_pathlupi.core.cohort import Case, Cohort, Endpoint, case_of
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import Progress, Steps
 from napari_pathlupi.core.tables import read_cells
-from napari_pathlupi.errors import MismatchError, SettingsError, TableError
+from napari_pathlupi.errors import FeaturesError, MismatchError, SettingsError, TableError
 from napari_pathlupi.interchange._names import encoder_named
 from napari_pathlupi.molecular.axes import some
 from napari_pathlupi.molecular.dna import read_alterations
@@ -171,6 +171,8 @@ def _stored(config: PretrainStudy, notes: list[str]) -> tuple[dict[str, Tiles], 
 
 
 def _places(config: PretrainStudy) -> Places:
+    if "://" not in config.slides.bags and not Path(config.slides.bags).is_dir():
+        raise FeaturesError(f"{config.slides.bags} is neither a folder of features nor a store: check slides.bags.")
     shelved = RunPart(memory_gb=config.run.memory_gb / 2)
     bags = CohortPart(table=config.slides.table, bags=config.slides.bags)
     return places_of(StudyConfig(cohort=bags, features=config.features, run=shelved), Cohort((), Endpoint("none", ())))
