@@ -10,39 +10,13 @@ asked, how the worlds are made and what came out stand in docs/evidence.md, whos
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from _privileged_cells import Cell, plan, run_cell
+from _privileged_cells import plan, run_cell
 from _privileged_cost import million_tiles_extra_mb, step_costs
 from _privileged_report import figures, print_tables, write_tables
+from _resumed import DATA, computed, finished
 from napari_pathlupi.workflows.cache import cache_folder
-
-DATA = Path(os.environ.get("PATHLUPI_TEST_DATA", Path(__file__).parents[2] / "shared/data/open"))
-
-
-def finished(out: Path) -> dict[str, dict[str, Any]]:
-    """Return the lines that are there by the digest of their cell; a half-written last line does not count."""
-    lines = {}
-    for text in out.read_text(encoding="utf-8").splitlines() if out.exists() else ():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        lines[line["digest"]] = line
-    return lines
-
-
-def computed(cells: Sequence[Cell], jobs: int) -> Iterator[dict[str, Any]]:
-    """Yield the lines of cells as they are finished, in their order."""
-    if jobs == 1:
-        yield from (run_cell(cell, DATA) for cell in cells)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run_cell, cells, [DATA] * len(cells))
 
 
 def costs(quick: bool) -> dict[str, float | None]:
@@ -66,7 +40,7 @@ def main() -> None:
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     wanted = [] if chosen.report else [cell for cell in cells if cell.digest not in lines]
     with chosen.out.open("a", encoding="utf-8") as file:
-        for done, line in enumerate(computed(wanted, chosen.jobs), start=1):
+        for done, line in enumerate(computed(run_cell, wanted, chosen.jobs), start=1):
             file.write(json.dumps(line) + "\n")
             file.flush()
             lines[line["digest"]] = line

@@ -23,8 +23,8 @@ from _privileged_cells import SEEDS
 from _privileged_pixels_cells import FOLLOWS, SIZES, Cell, Slides, plan, read_slides, run_cell, targets_of
 from _privileged_report import with_intervals, write_between
 from _privileged_statistics import Interval, Line, Numbers, Resamples, interval_of, scores_of
+from _resumed import finished
 from napari_pathlupi.workflows.cache import cache_folder
-from privileged import finished
 
 BASELINE, DEFAULT = "abmil", "pathlupi-anchored"
 MARK = "pixels"

@@ -15,10 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,8 @@ import numpy as np
 import torch
 
 from _privileged_report import write_between
-from _threads_cells import TRAINED, Cell, paired_cases, plan, run_cell
+from _resumed import DATA, computed, finished
+from _threads_cells import TRAINED, paired_cases, plan, run_cell
 from _threads_cells import make_world as world_of
 from _threads_report import MARK, figures, table
 from napari_pathlupi.workflows.cache import cache_folder
@@ -34,29 +32,7 @@ from napari_pathlupi.workflows.parallel import joined, rank
 from napari_pathlupi.workflows.pretrain import begun, loss_and_gradients
 from napari_pathlupi.workflows.pretrain_pairs import Steps
 
-DATA = Path(os.environ.get("PATHLUPI_TEST_DATA", Path(__file__).parents[2] / "shared/data/open"))
 STILL = {"width": 64, "heads": 2, "dropout": 0.0, "gate_dropout": 0.0}
-
-
-def finished(out: Path) -> dict[str, dict[str, Any]]:
-    """Return the lines that are there by the digest of their cell; a half-written last line does not count."""
-    lines = {}
-    for text in out.read_text(encoding="utf-8").splitlines() if out.exists() else ():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        lines[line["digest"]] = line
-    return lines
-
-
-def computed(cells: Sequence[Cell], jobs: int) -> Iterator[dict[str, Any]]:
-    """Yield the lines of cells as they are finished, in their order."""
-    if jobs == 1:
-        yield from (run_cell(cell, DATA) for cell in cells)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run_cell, cells, [DATA] * len(cells))
 
 
 def first_step(out: Path) -> None:
@@ -110,7 +86,7 @@ def main() -> None:
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     wanted = [] if chosen.report else [cell for cell in cells if cell.digest not in lines]
     with chosen.out.open("a", encoding="utf-8") as file:
-        for done, line in enumerate(computed(wanted, chosen.jobs), start=1):
+        for done, line in enumerate(computed(run_cell, wanted, chosen.jobs), start=1):
             file.write(json.dumps(line) + "\n")
             file.flush()
             lines[line["digest"]] = line
