@@ -202,7 +202,8 @@ def _card(folder: Path) -> PretrainedCard:
     try:
         return PretrainedCard.model_validate(json.loads((folder / CARD).read_text(encoding="utf-8")))
     except OSError as error:
-        raise BundleError(f"{folder} is no pre-trained encoder: {CARD} cannot be read ({error.strerror}).") from error
+        words = f"{folder} is no pre-trained encoder: {CARD} cannot be read ({error.strerror})"
+        raise BundleError(f"{words}; of a run of `pathlupi pretrain`, name its folder encoder.") from error
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BundleError(f"{folder} is no pre-trained encoder: its card is wrong at {where!r}.") from error
