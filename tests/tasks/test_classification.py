@@ -69,3 +69,9 @@ def test_the_answer_says_in_words_what_else_it_may_be():
     assert (sure.doubt, sure.remark) == ("", "90 % set: A alone.")
     lost = Classification(["A", "B", "C"]).answer(torch.zeros(3), told)
     assert lost.doubt == "not sure: any of the 3 classes (90 % set)"
+
+
+def test_a_headline_is_never_certain():
+    task = Classification(["A", "B"])
+    assert task.answer(torch.tensor([9.0, 0.0])).certainty == "> 99 %"
+    assert task.answer(torch.tensor([4.0, 0.0])).certainty == "98 %"

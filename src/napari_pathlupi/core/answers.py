@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.results import Answer, AnswerRow
 
+NEARLY_SURE = 0.995
+"""Probability from which on a headline would round to certainty, which no model has."""
 DECIDED = 0.5
 """Probability from which a tile is counted for the only class of a model (our choice)."""
 
@@ -53,7 +55,8 @@ class ClassProbabilities(Answer):
 
     @property
     def certainty(self) -> str:
-        return f"{100 * self.probabilities[self.top]:.0f} %"
+        probability = self.probabilities[self.top]
+        return f"{100 * probability:.0f} %" if probability < NEARLY_SURE else "> 99 %"
 
     @property
     def exclusive(self) -> bool:

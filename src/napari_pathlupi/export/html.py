@@ -38,7 +38,7 @@ def report(prediction: Prediction) -> str:
         support="supported" if reference.supported else "unsupported",
         headline=escape(answer.headline),
         certainty=escape(answer.certainty),
-        length="" if len(answer.certainty) <= len("100 %") else "long",
+        length="" if len(answer.certainty) <= len("> 99 %") else "long",
         remark=f"<p>{escape(answer.remark)}</p>" if answer.remark and reference.supported else "",
         bars="\n".join(map(_bar, answer.rows())),
         reference=escape(

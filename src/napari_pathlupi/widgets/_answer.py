@@ -41,7 +41,7 @@ class AnswerView(QWidget):
             f"font-size: {size}px; font-weight: {weight}; border-left: 6px solid {colour or GREY}; padding-left: 8px;"
         )
         self.certainty.setText(answer.certainty if supported else "")
-        beside = 22 if len(answer.certainty) <= len("100 %") else 15  # longer words leave the headline its room
+        beside = 22 if len(answer.certainty) <= len("> 99 %") else 15  # longer words leave the headline its room
         self.certainty.setStyleSheet(f"font-size: {beside}px;")
         self.told.setText(answer.remark if supported else "")
         self.told.setVisible(bool(self.told.text()))
