@@ -75,7 +75,7 @@ def test_who_is_unmatched_is_told_both_ways_with_counts(finished: Path) -> None:
 
 
 def test_the_encoder_that_comes_of_it_embeds_slides_and_molecules(finished: Path) -> None:
-    encoder = load_pretrained(finished / ENCODER)
+    encoder = load_pretrained(finished / ENCODER, device="auto")
     bag = np.random.default_rng(0).normal(size=(5000, DIM)).astype(np.float32)
     with torch.no_grad():
         tiles = encoder.network.standardise(torch.from_numpy(bag))[None]

@@ -17,7 +17,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", default="", help="table that says whose each slide is: a vector per case then")
     words = "what else must be stated, as features.mpp=0.5 or rna.unit=z-score; may be given often"
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=words)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
 
 
 def _run(chosen: argparse.Namespace) -> None:

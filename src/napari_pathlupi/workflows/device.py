@@ -83,6 +83,13 @@ def choose_device(wish: str = "auto") -> Device:
 _beside_a_window = False
 
 
+def device_named(wish: str) -> str:
+    """Return torch's name of a device that is there: of "auto" the fastest, "cuda:1" as it is; errors as above."""
+    kind = wish.partition(":")[0]
+    found = choose_device(kind).name
+    return wish if found == kind else found
+
+
 def free_a_core() -> None:
     """Let torch leave half of the cores to the window and the readers, as long as this process lives."""
     global _beside_a_window

@@ -11,7 +11,7 @@ from napari_pathlupi.bundle import CARD, CataloguePart, PatchEncoderPart
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
 from napari_pathlupi.errors import OutputError
 from napari_pathlupi.export._whole_file import whole_file
-from napari_pathlupi.workflows.device import choose_device
+from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.parallel import joined, rank, wait
 from napari_pathlupi.workflows.pretrain import Pretraining, pretrain_steps
 from napari_pathlupi.workflows.pretrain_config import PretrainStudy
@@ -42,9 +42,7 @@ def pretrain_study_steps(config: PretrainStudy, cancel: CancelFlag | None = None
         When a table, a bag or a setting cannot be used; the message names it.
     """
     folder = Path(config.run.out)
-    kind = config.training.device.partition(":")[0]
-    if (device := choose_device(kind).name) != kind:  # "auto"
-        config = replace(config, training=replace(config.training, device=device))
+    config = replace(config, training=replace(config.training, device=device_named(config.training.device)))
     with joined(config.training.device):
         if not rank():
             _claim(folder, config)

@@ -26,7 +26,7 @@ from napari_pathlupi.bundle import CARD, GOLDEN, WEIGHTS, About, CataloguePart, 
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.errors import BundleError, MismatchError
 from napari_pathlupi.export._whole_file import whole_file
-from napari_pathlupi.workflows.device import choose_device
+from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.model import SlideModel, device_failures
 from napari_pathlupi.workflows.pretrain import PairedNetwork
 from napari_pathlupi.workflows.pretrain_pairs import PairedCases
@@ -182,7 +182,7 @@ def load_pretrained(folder: str | Path, device: str = "cpu") -> Pretrained:
         When there is no such device.
     """
     folder = Path(folder)
-    choose_device(device.partition(":")[0])
+    device = device_named(device)
     card = _card(folder)
     weights, golden = (_tensors(folder / name, card) for name in (WEIGHTS, GOLDEN))
     molecular = {kind: (part, part.columns) for kind, part in card.molecular.items()}

@@ -17,7 +17,7 @@ from napari_pathlupi.errors import OutputError
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.calibrate import calibrate, with_coverage
-from napari_pathlupi.workflows.device import choose_device
+from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.ensemble import Ensemble, save_ensemble
 from napari_pathlupi.workflows.evaluate import evaluate
 from napari_pathlupi.workflows.parallel import joined, rank, wait
@@ -62,8 +62,7 @@ def train_study_steps(config: StudyConfig, cancel: CancelFlag | None = None) -> 
         When a table, a bag or a setting cannot be used; the message names it.
     """
     folder = Path(config.run.out)
-    kind = config.train.device.partition(":")[0]
-    if (device := choose_device(kind).name) != kind:  # "auto"
+    if (device := device_named(config.train.device)) != config.train.device:
         config = replace(config, training={**config.training, "device": device})
     with joined(config.train.device):
         if not rank():
