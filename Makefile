@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/pathlupi demo -o demo
 
 test: $(VENV)/installed-for-tests lint
-	sh tests/under_a_display.sh $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 sh tests/under_a_display.sh $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check src tests benchmarks

@@ -22,9 +22,9 @@ from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.catalogue import objectives, slide_encoders
 from napari_pathlupi.core.progress import run
 from napari_pathlupi.simulation import bags
-from napari_pathlupi.workflows.model import SlideModel
-from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, Watch, train, watched_steps
-from napari_pathlupi.workflows.validation import HeldOut
+from napari_pathlupi.workflows.prediction.model import SlideModel
+from napari_pathlupi.workflows.training.train import TrainConfig, TrainingCases, Watch, train, watched_steps
+from napari_pathlupi.workflows.training.validation import HeldOut
 
 SIZES = {"pam50": (50, 100, 200, 400), "msi": (50, 100, 167)}
 CONTROLLED = {"pam50": (100, 400), "msi": (167,)}

@@ -15,7 +15,7 @@ import torch
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import Progress
-from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train_steps
+from napari_pathlupi.workflows.training.train import TrainConfig, TrainingCases, train_steps
 from streaming import measured, write_bag
 
 TILES, DIM, CASES, SETS, GENES = 2000, 512, 16, 50, 28

@@ -26,11 +26,11 @@ from napari_pathlupi.molecular.gene_sets import hallmark
 from napari_pathlupi.simulation.cohort import simulate_steps
 from napari_pathlupi.simulation.programmes import PROGRAMMES, SUBTYPES, draw_case
 from napari_pathlupi.workflows.demo import IDENTITY
-from napari_pathlupi.workflows.demo_model import BAGS, COHORT, embed_demo_steps
-from napari_pathlupi.workflows.features import features_of
-from napari_pathlupi.workflows.model import SlideModel
-from napari_pathlupi.workflows.stream import StreamConfig, Streamed, infer_stream
-from napari_pathlupi.workflows.train import TrainingCases, train
+from napari_pathlupi.workflows.prediction.features import features_of
+from napari_pathlupi.workflows.prediction.model import SlideModel
+from napari_pathlupi.workflows.prediction.stream import StreamConfig, Streamed, infer_stream
+from napari_pathlupi.workflows.training.demo_model import BAGS, COHORT, embed_demo_steps
+from napari_pathlupi.workflows.training.train import TrainingCases, train
 
 Numbers = npt.NDArray[np.float64]
 SIZES = (50, 100, 320)

@@ -22,8 +22,10 @@ from napari_pathlupi.evaluation.retrieval import retrieval_scores
 from napari_pathlupi.molecular.dna import columns_of
 from napari_pathlupi.simulation.bags import BagConfig, SimulatedBags, simulate_bags
 from napari_pathlupi.slide_encoders import threads
-from napari_pathlupi.workflows import contrast
-from napari_pathlupi.workflows.pretrain import (
+from napari_pathlupi.workflows.pretraining import contrast
+from napari_pathlupi.workflows.pretraining.config import PretrainConfig
+from napari_pathlupi.workflows.pretraining.pairs import Molecules, PairedCases
+from napari_pathlupi.workflows.pretraining.pretrain import (
     PairedNetwork,
     begun,
     chosen_epoch,
@@ -32,8 +34,6 @@ from napari_pathlupi.workflows.pretrain import (
     pretrain_steps,
     rate_at,
 )
-from napari_pathlupi.workflows.pretrain_config import PretrainConfig
-from napari_pathlupi.workflows.pretrain_pairs import Molecules, PairedCases
 
 SEEDS = range(5)
 FEW = 100

@@ -28,9 +28,9 @@ from napari_pathlupi.molecular.gene_sets import hallmark
 from napari_pathlupi.simulation.cohort import simulate_steps
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.workflows.cache import cache_folder
-from napari_pathlupi.workflows.demo_model import COHORT
-from napari_pathlupi.workflows.predict import predict
-from napari_pathlupi.workflows.tile import OVERVIEW_MPP, find_tissue_on
+from napari_pathlupi.workflows.embedding.tile import OVERVIEW_MPP, find_tissue_on
+from napari_pathlupi.workflows.prediction.predict import predict
+from napari_pathlupi.workflows.training.demo_model import COHORT
 
 QUICK_CASES = 40
 

@@ -29,7 +29,7 @@ import numpy as np
 from embed_models import resnet50
 from napari_pathlupi import open_slide
 from napari_pathlupi.catalogue import patch_encoders
-from napari_pathlupi.workflows.tile import tile
+from napari_pathlupi.workflows.embedding.tile import tile
 from null_encoder import SIDE_PX
 from readers import simulated
 from stain_texture import DATA, linear_probe, nearest_neighbour, real_tiles, tiles_per_cpu_s

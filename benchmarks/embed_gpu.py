@@ -26,8 +26,8 @@ from napari_pathlupi import open_slide
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.patch_encoders._encoder import Loaded
 from napari_pathlupi.workflows.device import Device, choose_device
-from napari_pathlupi.workflows.pipeline import EmbedConfig, Pipeline, SlideTiles
-from napari_pathlupi.workflows.tile import tile
+from napari_pathlupi.workflows.embedding.pipeline import EmbedConfig, Pipeline, SlideTiles
+from napari_pathlupi.workflows.embedding.tile import tile
 from readers import simulated
 
 NETWORKS = {"ViT-L/16": "uni", "ViT-g/14": "h-optimus-0"}

@@ -48,9 +48,9 @@ def ours(slide: str, tiles: str, encoder: str, weights: str, engine: str) -> Wor
     from napari_pathlupi.patch_encoders._encoder import Loaded
     from napari_pathlupi.store import FeatureStore
     from napari_pathlupi.workflows.device import choose_device
-    from napari_pathlupi.workflows.embed_store import Errand, embed_into_store_steps
-    from napari_pathlupi.workflows.engine import choose_engine
-    from napari_pathlupi.workflows.tile import tile
+    from napari_pathlupi.workflows.embedding.embed_store import Errand, embed_into_store_steps
+    from napari_pathlupi.workflows.embedding.engine import choose_engine
+    from napari_pathlupi.workflows.embedding.tile import tile
 
     def loaded() -> Loaded:
         if encoder == "null":

@@ -31,7 +31,7 @@ from napari_pathlupi.simulation.slide_writer import SlideLayout, write_slide_ste
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._resample import resample_area
 from napari_pathlupi.workflows.cache import cache_folder
-from napari_pathlupi.workflows.tile import tile
+from napari_pathlupi.workflows.embedding.tile import tile
 from peer_readers import PEERS, Ours, Picture, Reader
 
 Corner = tuple[float, float]

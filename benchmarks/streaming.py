@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
-from napari_pathlupi.workflows.model import SlideModel
-from napari_pathlupi.workflows.stream import StreamConfig, infer_stream
+from napari_pathlupi.workflows.prediction.model import SlideModel
+from napari_pathlupi.workflows.prediction.stream import StreamConfig, infer_stream
 
 DIM, SETS = 512, 50
 ENCODERS = {

@@ -29,8 +29,8 @@ from _threads_cells import make_world as world_of
 from _threads_report import MARK, figures, table
 from napari_pathlupi.workflows.cache import cache_folder
 from napari_pathlupi.workflows.parallel import joined, rank
-from napari_pathlupi.workflows.pretrain import begun, loss_and_gradients
-from napari_pathlupi.workflows.pretrain_pairs import Steps
+from napari_pathlupi.workflows.pretraining.pairs import Steps
+from napari_pathlupi.workflows.pretraining.pretrain import begun, loss_and_gradients
 
 STILL = {"width": 64, "heads": 2, "dropout": 0.0, "gate_dropout": 0.0}
 

@@ -28,7 +28,7 @@ from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.tissue import focus
 from napari_pathlupi.tissue.otsu import find_tissue
 from napari_pathlupi.workflows.cache import cache_folder
-from napari_pathlupi.workflows.tile import OVERVIEW_MPP, find_tissue_on
+from napari_pathlupi.workflows.embedding.tile import OVERVIEW_MPP, find_tissue_on
 
 CASES, QUICK_CASES = 8, 4
 COHORT = SimulationConfig(cases=CASES, seed=41, shape_px=(8192, 8192), mpp=1.0, pen_share=0.0)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from napari_pathlupi.workflows.presets import PRESETS
-from napari_pathlupi.workflows.study_config import StudyConfig
-from napari_pathlupi.workflows.study_file import written
+from napari_pathlupi.workflows.training.presets import PRESETS
+from napari_pathlupi.workflows.training.study_config import StudyConfig
+from napari_pathlupi.workflows.training.study_file import written
 
 FILE = Path(__file__).parent / "reference/config.md"
 

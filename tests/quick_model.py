@@ -6,8 +6,8 @@ import numpy as np
 
 from napari_pathlupi.bundle import About, Bundle, CataloguePart
 from napari_pathlupi.workflows.demo import IDENTITY
-from napari_pathlupi.workflows.ensemble import save_model
-from napari_pathlupi.workflows.train import TrainConfig, TrainingCases, train
+from napari_pathlupi.workflows.prediction.ensemble import save_model
+from napari_pathlupi.workflows.training.train import TrainConfig, TrainingCases, train
 
 ABOUT = About(
     name="quick",

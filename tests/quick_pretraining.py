@@ -14,9 +14,9 @@ from feature_files import write_h5
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.workflows.parallel import joined, processes, rank
-from napari_pathlupi.workflows.pretrain import begun, loss_and_gradients
-from napari_pathlupi.workflows.pretrain_config import PretrainConfig
-from napari_pathlupi.workflows.pretrain_pairs import Molecules, PairedCases, Steps
+from napari_pathlupi.workflows.pretraining.config import PretrainConfig
+from napari_pathlupi.workflows.pretraining.pairs import Molecules, PairedCases, Steps
+from napari_pathlupi.workflows.pretraining.pretrain import begun, loss_and_gradients
 
 DIM, GENES, ALTERED, HIDDEN = 8, 20, 14, 3
 IDENTITY = EncoderIdentity("planted", "1", DIM, 256, 0.5)

@@ -11,8 +11,8 @@ from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.patch_encoders._encoder import Loaded
 from napari_pathlupi.slides import Slide, open_slide
-from napari_pathlupi.workflows.embed_store import Errand
-from napari_pathlupi.workflows.tile import tile
+from napari_pathlupi.workflows.embedding.embed_store import Errand
+from napari_pathlupi.workflows.embedding.tile import tile
 
 PX = 32
 IDENTITY = EncoderIdentity("means", "1", 3, PX, 0.5)

@@ -16,8 +16,8 @@ from napari_pathlupi import open_slide
 from napari_pathlupi.cli import main
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.simulation.config import SimulationConfig
-from napari_pathlupi.workflows.predict import PredictConfig
-from napari_pathlupi.workflows.scale import open_at_scale
+from napari_pathlupi.workflows.embedding.scale import open_at_scale
+from napari_pathlupi.workflows.prediction.predict import PredictConfig
 from stacks import PLANES, write_ome_scenes
 
 

@@ -18,7 +18,7 @@ from napari_pathlupi.export.geojson import read_regions
 from napari_pathlupi.panel_state import Extent, Phase, resolve
 from napari_pathlupi.runs import UNLIKE, Run, end_words, export, export_regions
 from napari_pathlupi.session import Session
-from napari_pathlupi.workflows.predict import Plan, PredictConfig
+from napari_pathlupi.workflows.prediction.predict import Plan, PredictConfig
 
 TISSUE = TissueMask(np.ones((4, 4), np.uint8), (600.0, 600.0))
 PLAN = Plan(TISSUE, a_grid(), "CPU")

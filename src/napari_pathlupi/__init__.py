@@ -17,14 +17,14 @@ _HOME = {
     "Region": "core.geometry",
     "Slide": "slides",
     "TileGrid": "core.tiles",
-    "embed": "workflows.embed",
+    "embed": "workflows.embedding.embed",
     "load_bundle": "bundle",
     "open_slide": "slides",
-    "predict": "workflows.predict",
-    "predict_bag": "workflows.features",
+    "predict": "workflows.prediction.predict",
+    "predict_bag": "workflows.prediction.features",
     "read_bag": "interchange._read",
-    "tile": "workflows.tile",
-    "train": "workflows.train",
+    "tile": "workflows.embedding.tile",
+    "train": "workflows.training.train",
 }
 
 __all__ = sorted(_HOME)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_pathlupi.bundle import Bundle
     from napari_pathlupi.core.tissue import TissueMask
     from napari_pathlupi.slides import Slide
-    from napari_pathlupi.workflows.predict import Plan, PredictConfig
+    from napari_pathlupi.workflows.prediction.predict import Plan, PredictConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Check:
     Parameters
     ----------
     slide, bundle, config, regions, tissue
-        As `napari_pathlupi.workflows.predict.plan` takes them.
+        As `napari_pathlupi.workflows.prediction.predict.plan` takes them.
     """
 
     slide: "Slide"
@@ -49,7 +49,7 @@ class Check:
     def run(self) -> "Plan":
         """Return the plan, or raise why there is none; tissue that a person said is kept, and known the next time."""
         from napari_pathlupi.workflows.edits import recall_tissue, remember_tissue
-        from napari_pathlupi.workflows.predict import plan
+        from napari_pathlupi.workflows.prediction.predict import plan
 
         if self.tissue is not None and self.tissue.by_hand:
             remember_tissue(self.slide, self.tissue)
@@ -87,7 +87,7 @@ class Job:
     def steps(self) -> Steps[Prediction]:
         """Yield progress and return the prediction."""
         from napari_pathlupi.workflows.device import free_a_core
-        from napari_pathlupi.workflows.predict import planned_steps
+        from napari_pathlupi.workflows.prediction.predict import planned_steps
 
         what = self.check
         free_a_core()

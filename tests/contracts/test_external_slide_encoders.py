@@ -17,7 +17,7 @@ from napari_pathlupi.core.progress import run
 from napari_pathlupi.errors import InferenceError, MismatchError, MissingExtraError, SettingsError, WeightsError
 from napari_pathlupi.external_slide_encoders import _external
 from napari_pathlupi.external_slide_encoders._external import ExternalSlideEncoder
-from napari_pathlupi.workflows.external_embedding import ExternalConfig, encode_externally_steps
+from napari_pathlupi.workflows.downstream.external_embedding import ExternalConfig, encode_externally_steps
 
 TILES = (3, 4)
 

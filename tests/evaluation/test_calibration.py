@@ -12,7 +12,7 @@ from napari_pathlupi.tasks.cox import Cox
 from napari_pathlupi.tasks.multilabel import Multilabel
 from napari_pathlupi.tasks.regression import Regression
 from napari_pathlupi.tasks.survival import Survival
-from napari_pathlupi.workflows.calibrate import calibrate, with_coverage
+from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverage
 
 ABC = Classification(["A", "B", "C"])
 

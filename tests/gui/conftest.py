@@ -78,8 +78,8 @@ def window(make_napari_viewer: Any, qtbot: Any, model_folder: Path, preferences:
 @pytest.fixture
 def slow_tiles(monkeypatch: pytest.MonkeyPatch, preferences: Any) -> Iterator[Event]:
     """A run that gives provisional answers and goes on, as on a large slide, until the event is set."""
-    from napari_pathlupi.workflows import predict
-    from napari_pathlupi.workflows.pipeline import Pipeline
+    from napari_pathlupi.workflows.embedding.pipeline import Pipeline
+    from napari_pathlupi.workflows.prediction import predict
 
     preferences.prediction.batch_size = 8
     monkeypatch.setattr(predict, "SECONDS_BETWEEN_PROVISIONAL", 0.1)

@@ -47,7 +47,7 @@ def test_a_download_shows_where_it_is_and_says_why_it_failed(row: EncoderRow, qt
         yield Progress("Downloading (MB)", 3, 12)
         raise WeightsError(f"the download of {name} failed: try again.")
 
-    monkeypatch.setattr("napari_pathlupi.workflows.encoders.get_steps", failing)
+    monkeypatch.setattr("napari_pathlupi.workflows.embedding.encoders.get_steps", failing)
     row.show_for("phikon")
     with qtbot.waitSignals([row.changed, row.changed]):
         row.hints.taken.emit("encoder:get")
@@ -66,7 +66,7 @@ def test_a_download_goes_on_while_another_model_is_looked_at(row: EncoderRow, qt
         go_on.wait(10)
         return Path("weights")
 
-    monkeypatch.setattr("napari_pathlupi.workflows.encoders.get_steps", slow)
+    monkeypatch.setattr("napari_pathlupi.workflows.embedding.encoders.get_steps", slow)
     row.show_for("phikon")
     row.hints.taken.emit("encoder:get")
     words = row.show_for("phikon-v2")

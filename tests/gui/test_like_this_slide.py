@@ -8,7 +8,7 @@ import pytest
 
 from napari_pathlupi.core.embeddings import Embeddings
 from napari_pathlupi.widgets._nearest import PROFILES
-from napari_pathlupi.workflows.slide_embedding import save_embeddings
+from napari_pathlupi.workflows.downstream.slide_embedding import save_embeddings
 from quick_model import save_quick_model
 
 pytestmark = pytest.mark.gui

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_pathlupi.slides import open_slide
-from napari_pathlupi.workflows.scale import config_folder, remembered_mpp
+from napari_pathlupi.workflows.embedding.scale import config_folder, remembered_mpp
 
 pytestmark = pytest.mark.gui
 

@@ -13,7 +13,7 @@ from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.core.tissue import TISSUE, TissueMask
 from napari_pathlupi.errors import MismatchError, OutputError
 from napari_pathlupi.interchange._read import read_bag
-from napari_pathlupi.workflows.features import save_bag
+from napari_pathlupi.workflows.prediction.features import save_bag
 
 MPP = Mpp(0.2525, 0.2525, "Aperio header")
 SHAPE = (4000, 5200)

@@ -88,7 +88,7 @@ def test_fits_the_real_table_whose_z_scores_run_wild(shared_data):
     from napari_pathlupi.core.cohort import Endpoint
     from napari_pathlupi.molecular.gene_sets import read_gene_sets
     from napari_pathlupi.molecular.tables import read_expression
-    from napari_pathlupi.workflows.cohort_table import read_cohort
+    from napari_pathlupi.workflows.cases.cohort_table import read_cohort
 
     expression = read_expression(shared_data / "rna/tcga_brca_rna_zscores.csv.gz")
     pam50 = Endpoint.classification("pam50")

@@ -9,7 +9,7 @@ import tifffile
 from addressed import Picture, addresses, write_pyramid
 from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.slides._hatch import DARK, PALE, hatch
-from napari_pathlupi.workflows.tile import find_tissue_on
+from napari_pathlupi.workflows.embedding.tile import find_tissue_on
 
 SIDE, TILE = 2048, 64
 CELL = np.s_[3 * TILE : 4 * TILE, 5 * TILE : 6 * TILE]

@@ -12,7 +12,7 @@ from napari_pathlupi.core.tissue import BLUR, FOLD, GLASS, TISSUE, TissueMask
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.tissue.focus import WINDOW_PX, is_blurred, mark_blur
 from napari_pathlupi.tissue.otsu import TissueConfig
-from napari_pathlupi.workflows.tile import find_tissue_on
+from napari_pathlupi.workflows.embedding.tile import find_tissue_on
 
 
 def blurred(picture: np.ndarray, width_px: float) -> np.ndarray:

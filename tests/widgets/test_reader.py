@@ -14,7 +14,7 @@ from foreign_slides import write_dicom, write_ome_zarr
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.widgets._reader import NOTHING, get_reader, read
-from napari_pathlupi.workflows.scale import config_folder, remember_mpp
+from napari_pathlupi.workflows.embedding.scale import config_folder, remember_mpp
 
 WITHOUT_TORCH = """
 import sys

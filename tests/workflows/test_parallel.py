@@ -15,7 +15,7 @@ from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.progress import run
 from napari_pathlupi.workflows.parallel import joined, rank
-from napari_pathlupi.workflows.train import HeldOut, TrainConfig, TrainingCases, Watch, watched_steps
+from napari_pathlupi.workflows.training.train import HeldOut, TrainConfig, TrainingCases, Watch, watched_steps
 
 rng = np.random.default_rng(0)
 bags = [rng.normal(size=(5 + i % 4, 6)).astype(np.float32) for i in range(21)]

@@ -59,7 +59,7 @@ def add_slide_options(
 def opened(place: str, chosen: argparse.Namespace) -> tuple["Slide", str]:
     """Return what `open_at_scale` does for the flags of a command; a place is a path or an address, to the letter."""
     from napari_pathlupi.slides._choice import Choice
-    from napari_pathlupi.workflows.scale import open_at_scale
+    from napari_pathlupi.workflows.embedding.scale import open_at_scale
 
     return open_at_scale(place, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
 

@@ -9,9 +9,9 @@ from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import SettingsError
 
 if TYPE_CHECKING:
-    from napari_pathlupi.workflows.downstream import Report
-    from napari_pathlupi.workflows.downstream_cases import DownstreamCases
-    from napari_pathlupi.workflows.downstream_task import DownstreamTask
+    from napari_pathlupi.workflows.downstream.cases import DownstreamCases
+    from napari_pathlupi.workflows.downstream.downstream import Report
+    from napari_pathlupi.workflows.downstream.task import DownstreamTask
 
 
 def add_embedding_options(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +50,8 @@ def task_of(chosen: argparse.Namespace, labels: str) -> "DownstreamTask":
         When neither a column of classes nor a survival is named.
     """
     from napari_pathlupi.core.cohort import Endpoint
-    from napari_pathlupi.workflows.downstream_task import DownstreamTask
-    from napari_pathlupi.workflows.patho_bench import is_task, read_task
+    from napari_pathlupi.workflows.downstream.patho_bench import is_task, read_task
+    from napari_pathlupi.workflows.downstream.task import DownstreamTask
 
     if is_task(labels):
         return read_task(labels)
@@ -68,7 +68,7 @@ def task_of(chosen: argparse.Namespace, labels: str) -> "DownstreamTask":
 
 def tell(report: "Report", cases: "DownstreamCases", out: Path | None) -> None:
     """Print a report, and write it where that is asked for."""
-    from napari_pathlupi.workflows.downstream_files import report_lines, save_report
+    from napari_pathlupi.workflows.downstream.files import report_lines, save_report
 
     print("\n".join(report_lines(report)))
     if out is not None:

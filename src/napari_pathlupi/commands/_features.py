@@ -41,8 +41,8 @@ def stated_by(chosen: argparse.Namespace, but: Collection[str] = ()) -> Stated:
 def predict_from_features(chosen: argparse.Namespace) -> None:
     """Predict from each file of features and write what a prediction writes; no pixel is read."""
     from napari_pathlupi.commands.predict import tell
-    from napari_pathlupi.workflows.classify_tiles import load_model
-    from napari_pathlupi.workflows.features import features_of, frame_of, predict_bag
+    from napari_pathlupi.workflows.prediction.classify_tiles import load_model
+    from napari_pathlupi.workflows.prediction.features import features_of, frame_of, predict_bag
     from napari_pathlupi.workflows.save import save_prediction
 
     if chosen.slide and len(chosen.features) > 1:

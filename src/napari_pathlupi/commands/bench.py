@@ -6,7 +6,7 @@ from pathlib import Path
 from napari_pathlupi.commands._command import Command, add_settings, interruptible, must_be_writable, settings, show
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import SettingsError
-from napari_pathlupi.workflows.downstream_config import BenchConfig
+from napari_pathlupi.workflows.downstream.config import BenchConfig
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def _run(chosen: argparse.Namespace) -> None:
         return
     if not (chosen.encoder and chosen.tasks and chosen.out):
         raise SettingsError("say what is compared: --encoder NAME=PLACE (several), --tasks FILE and -o OUT.")
-    from napari_pathlupi.workflows.bench import BenchEncoder, bench_steps
-    from napari_pathlupi.workflows.bench_table import save_table, table_lines
-    from napari_pathlupi.workflows.bench_tasks import read_tasks
+    from napari_pathlupi.workflows.downstream.bench import BenchEncoder, bench_steps
+    from napari_pathlupi.workflows.downstream.bench_table import save_table, table_lines
+    from napari_pathlupi.workflows.downstream.bench_tasks import read_tasks
 
     named = [text.partition("=") for text in chosen.encoder]
     if any(not name or not place for name, _, place in named):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.commands._command import Command, add_settings, add_slide_options, interruptible, settings, show
-from napari_pathlupi.workflows.cohort import CohortConfig
+from napari_pathlupi.workflows.embedding.cohort import CohortConfig
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +28,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.errors import SlideError
     from napari_pathlupi.slides._choice import Choice
-    from napari_pathlupi.workflows.cohort import Order, embed_cohort_steps
-    from napari_pathlupi.workflows.cohort_cluster import embed_on_cluster_steps
-    from napari_pathlupi.workflows.cohort_list import list_slides
-    from napari_pathlupi.workflows.cohort_summary import FAILED, SUMMARY
+    from napari_pathlupi.workflows.embedding.cohort import Order, embed_cohort_steps
+    from napari_pathlupi.workflows.embedding.cohort_cluster import embed_on_cluster_steps
+    from napari_pathlupi.workflows.embedding.cohort_list import list_slides
+    from napari_pathlupi.workflows.embedding.cohort_summary import FAILED, SUMMARY
 
     encoder, config = patch_encoders[chosen.encoder].name, settings(CohortConfig, chosen)
     choice = Choice(chosen.plane, chosen.scene, chosen.colour)

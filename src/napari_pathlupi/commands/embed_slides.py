@@ -23,8 +23,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.catalogue import external_slide_encoders
-    from napari_pathlupi.workflows.external_embedding import ExternalConfig, encode_externally_steps
-    from napari_pathlupi.workflows.slide_embedding import bags_in, embedder, encode_slides_steps, save_embeddings
+    from napari_pathlupi.workflows.downstream.external_embedding import ExternalConfig, encode_externally_steps
+    from napari_pathlupi.workflows.downstream.slide_embedding import (
+        bags_in,
+        embedder,
+        encode_slides_steps,
+        save_embeddings,
+    )
 
     bags = bags_in(chosen.features, stated_by(chosen))
     if chosen.model in external_slide_encoders:

@@ -21,9 +21,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.encode import encode_molecules, encode_slides_steps, write_encoded
-    from napari_pathlupi.workflows.pretrain_file import pretraining_of_changes
-    from napari_pathlupi.workflows.pretrained import load_pretrained
+    from napari_pathlupi.workflows.pretraining.encode import encode_molecules, encode_slides_steps, write_encoded
+    from napari_pathlupi.workflows.pretraining.file import pretraining_of_changes
+    from napari_pathlupi.workflows.pretraining.pretrained import load_pretrained
 
     config = pretraining_of_changes(
         {

@@ -62,7 +62,7 @@ def _show(chosen: argparse.Namespace) -> None:
 def _get(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.errors import Cancelled
     from napari_pathlupi.patch_encoders._encoder import State
-    from napari_pathlupi.workflows.encoders import accept_licence, get_steps, with_weights
+    from napari_pathlupi.workflows.embedding.encoders import accept_licence, get_steps, with_weights
 
     entry = with_weights(chosen.name)
     if entry.readiness().state is State.NEEDS_LICENCE:
@@ -86,14 +86,14 @@ def _says_yes(question: str) -> bool:
 
 
 def _use(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.encoders import keep_weights
+    from napari_pathlupi.workflows.embedding.encoders import keep_weights
 
     file = keep_weights(chosen.name, chosen.weights)
     print(f"{chosen.name}: {file}. Try it with: pathlupi encoders check {chosen.name}")
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.encoders import check
+    from napari_pathlupi.workflows.embedding.encoders import check
 
     checked = check(chosen.name, chosen.device, chosen.weights)
     norm = float((checked.vector.astype(float) ** 2).sum() ** 0.5)

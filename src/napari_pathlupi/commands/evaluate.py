@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_pathlupi.commands._command import Command, add_settings, must_be_writable, settings
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.evaluation.scoring import ScoreConfig
-from napari_pathlupi.workflows.prediction_table import Truth
+from napari_pathlupi.workflows.training.prediction_table import Truth
 
 if TYPE_CHECKING:
     from napari_pathlupi.evaluation.report import Evaluation
@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.evaluate import evaluate, write_evaluation
+    from napari_pathlupi.workflows.training.evaluate import evaluate, write_evaluation
 
     must_be_writable(chosen.out)
     how = settings(Truth, chosen), settings(ScoreConfig, chosen)

@@ -18,7 +18,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.features import features_of, is_store, save_bag, save_store
+    from napari_pathlupi.workflows.prediction.features import features_of, is_store, save_bag, save_store
 
     if is_store(chosen.features) and not chosen.slide:
         for file in save_store(chosen.features, chosen.out, chosen.to, chosen.encoder):

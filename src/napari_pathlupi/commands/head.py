@@ -7,7 +7,7 @@ from napari_pathlupi.commands._command import Command, add_settings, settings, s
 from napari_pathlupi.commands._downstream import add_task_options, task_of
 from napari_pathlupi.commands._features import add_stated_options, stated_by
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
-from napari_pathlupi.workflows.downstream_config import ProbeSettings
+from napari_pathlupi.workflows.downstream.config import ProbeSettings
 
 TAKEN = ("unit",)
 """Of what files of features do not say, what has no flag here: ``--unit`` is that of times."""
@@ -31,9 +31,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.embeddings import read_embeddings
-    from napari_pathlupi.workflows.head import HeadStudy, make_head_steps
-    from napari_pathlupi.workflows.installed_models import as_markdown
+    from napari_pathlupi.workflows.downstream.embeddings import read_embeddings
+    from napari_pathlupi.workflows.downstream.head import HeadStudy, make_head_steps
+    from napari_pathlupi.workflows.prediction.installed_models import as_markdown
 
     study = HeadStudy(
         chosen.features,

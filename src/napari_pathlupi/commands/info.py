@@ -14,7 +14,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.slides import open_slide
     from napari_pathlupi.workflows.describe import lines_about
-    from napari_pathlupi.workflows.scale import forget_mpp, recall_mpp
+    from napari_pathlupi.workflows.embedding.scale import forget_mpp, recall_mpp
 
     with open_slide(chosen.slide, chosen.mpp, chosen.plane, chosen.scene, chosen.colour) as slide:
         note = forget_mpp(slide) if chosen.forget_mpp else recall_mpp(slide) if chosen.mpp is None else ""

@@ -26,8 +26,8 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def _write_pretraining(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.pretrain_config import PretrainStudy
-    from napari_pathlupi.workflows.pretrain_file import written
+    from napari_pathlupi.workflows.pretraining.config import PretrainStudy
+    from napari_pathlupi.workflows.pretraining.file import written
 
     _write(chosen.out, written(PretrainStudy()))
     print(f"{chosen.out}: fill it in, then: pathlupi pretrain {chosen.out}")
@@ -44,8 +44,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _write_study(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.study_file import study_of, written
-    from napari_pathlupi.workflows.task_cards import listed, task_card
+    from napari_pathlupi.workflows.training.study_file import study_of, written
+    from napari_pathlupi.workflows.training.task_cards import listed, task_card
 
     if chosen.task == "list":
         print(listed())

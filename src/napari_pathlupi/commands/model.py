@@ -52,20 +52,20 @@ def _list(_: argparse.Namespace) -> None:
 
 def _show(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.bundle import load_bundle
-    from napari_pathlupi.workflows.installed_models import as_markdown
+    from napari_pathlupi.workflows.prediction.installed_models import as_markdown
 
     print(as_markdown(load_bundle(chosen.model)))
 
 
 def _install(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.installed_models import install
+    from napari_pathlupi.workflows.prediction.installed_models import install
 
     bundle = install(chosen.place, chosen.name, chosen.digest, chosen.replace)
     print(f"{bundle.folder.name}: {bundle.card.title}. It reproduced its golden example; digest {bundle.digest}.")
 
 
 def _remove(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.installed_models import remove
+    from napari_pathlupi.workflows.prediction.installed_models import remove
 
     remove(chosen.model)
     print(f"{chosen.model} was deleted.")
@@ -74,7 +74,7 @@ def _remove(chosen: argparse.Namespace) -> None:
 def _check(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.bundle import load_bundle
     from napari_pathlupi.workflows.device import choose_device
-    from napari_pathlupi.workflows.ensemble import Ensemble
+    from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 
     bundle, device = load_bundle(chosen.model), choose_device(chosen.device)
     Ensemble.from_bundle(bundle, device.name)

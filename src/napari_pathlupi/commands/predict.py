@@ -20,7 +20,7 @@ from napari_pathlupi.commands._features import add_feature_options, predict_from
 from napari_pathlupi.core.progress import CancelFlag
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.errors import SettingsError, SlideError, TableError
-from napari_pathlupi.workflows.predict import PredictConfig
+from napari_pathlupi.workflows.prediction.predict import PredictConfig
 
 if TYPE_CHECKING:
     from napari_pathlupi.bundle import Bundle
@@ -63,7 +63,7 @@ def _must_be_one_kind(chosen: argparse.Namespace) -> None:
 
 
 def _predict_on_slides(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.classify_tiles import load_model
+    from napari_pathlupi.workflows.prediction.classify_tiles import load_model
 
     bundle, config = load_model(chosen.model), settings(PredictConfig, chosen)
     lost = []
@@ -89,9 +89,9 @@ def _predict_one(
     place: str, bundle: "Bundle", config: PredictConfig, chosen: argparse.Namespace, cancel: CancelFlag
 ) -> None:
     from napari_pathlupi.export.geojson import read_regions
-    from napari_pathlupi.workflows.predict import predict_steps
+    from napari_pathlupi.workflows.embedding.tile import read_tissue_of
+    from napari_pathlupi.workflows.prediction.predict import predict_steps
     from napari_pathlupi.workflows.save import save_prediction
-    from napari_pathlupi.workflows.tile import read_tissue_of
 
     slide, scale_note = opened(place, chosen)
     with slide:

@@ -4,7 +4,7 @@ import argparse
 
 from napari_pathlupi.commands._command import Command, add_settings, settings
 from napari_pathlupi.commands._downstream import add_embedding_options, task_of, tell
-from napari_pathlupi.workflows.downstream_config import ProbeSettings
+from napari_pathlupi.workflows.downstream.config import ProbeSettings
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,8 +13,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.embeddings import read_embeddings
-    from napari_pathlupi.workflows.probing import probe
+    from napari_pathlupi.workflows.downstream.embeddings import read_embeddings
+    from napari_pathlupi.workflows.downstream.probing import probe
 
     task, wanted = task_of(chosen, chosen.labels), settings(ProbeSettings, chosen)
     cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.patch_encoder))

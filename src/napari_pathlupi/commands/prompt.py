@@ -4,7 +4,7 @@ import argparse
 
 from napari_pathlupi.commands._command import Command, add_settings, settings
 from napari_pathlupi.commands._downstream import add_embedding_options, task_of, tell
-from napari_pathlupi.workflows.downstream_config import DownstreamConfig
+from napari_pathlupi.workflows.downstream.config import DownstreamConfig
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from napari_pathlupi.workflows.embeddings import read_embeddings
-    from napari_pathlupi.workflows.prompting import prompt
+    from napari_pathlupi.workflows.downstream.embeddings import read_embeddings
+    from napari_pathlupi.workflows.downstream.prompting import prompt
 
     task = task_of(chosen, chosen.labels)
     of_support = task_of(chosen, chosen.support_labels) if chosen.support_labels else task

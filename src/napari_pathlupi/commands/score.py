@@ -20,8 +20,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.export._whole_file import whole_file
-    from napari_pathlupi.workflows.classify_tiles import load_model
-    from napari_pathlupi.workflows.score_cohort import ScoreCohortConfig, score_cohort_steps
+    from napari_pathlupi.workflows.prediction.classify_tiles import load_model
+    from napari_pathlupi.workflows.training.score_cohort import ScoreCohortConfig, score_cohort_steps
 
     must_be_writable(chosen.out.parent)
     config = ScoreCohortConfig(chosen.several)

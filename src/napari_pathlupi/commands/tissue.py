@@ -16,7 +16,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.export._tissue import write_tissue
-    from napari_pathlupi.workflows.tile import find_tissue_on
+    from napari_pathlupi.workflows.embedding.tile import find_tissue_on
 
     slide, note = opened(chosen.slide, chosen)
     with slide:

@@ -16,9 +16,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.parallel import rank
-    from napari_pathlupi.workflows.study import PREDICTIONS, train_study_steps
-    from napari_pathlupi.workflows.study_file import read_study
-    from napari_pathlupi.workflows.study_report import told
+    from napari_pathlupi.workflows.training.study import PREDICTIONS, train_study_steps
+    from napari_pathlupi.workflows.training.study_file import read_study
+    from napari_pathlupi.workflows.training.study_report import told
 
     config = read_study(chosen.config, chosen.changes, chosen.task)
     with interruptible() as cancel:

@@ -12,7 +12,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.demo_model import train_demo_steps
+    from napari_pathlupi.workflows.training.demo_model import train_demo_steps
 
     must_be_writable(chosen.work)
     with interruptible() as cancel:

@@ -137,7 +137,7 @@ class Writer:
     suffix
         File ending with its dot.
     write
-        Writes a bag of a slide with that name; `napari_pathlupi.workflows.features.save_bag` puts the file in place.
+        Writes a bag of a slide with that name; `save_bag` of ``workflows.prediction.features`` puts the file in place.
     """
 
     title: str

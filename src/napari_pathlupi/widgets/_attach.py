@@ -36,7 +36,7 @@ class Attachment:
 
     def run(self) -> Prediction:
         """Return the prediction, or raise why there is none."""
-        from napari_pathlupi.workflows.features import features_of, predict_bag
+        from napari_pathlupi.workflows.prediction.features import features_of, predict_bag
 
         bag = features_of(self.path, self.slide, self.stated)
         return predict_bag(bag, self.bundle, self.slide.path.name)

@@ -59,7 +59,7 @@ class EncoderRow(QWidget):
         return words
 
     def _take(self, action: str) -> None:
-        from napari_pathlupi.workflows.encoders import accept_licence, keep_weights
+        from napari_pathlupi.workflows.embedding.encoders import accept_licence, keep_weights
 
         self._trouble = ""
         try:
@@ -78,7 +78,7 @@ class EncoderRow(QWidget):
         self.changed.emit()
 
     def _download(self) -> None:
-        from napari_pathlupi.workflows.encoders import get_steps
+        from napari_pathlupi.workflows.embedding.encoders import get_steps
 
         if self._coming:
             raise SettingsError(f"{self._coming} is being downloaded: wait for it, or choose its model and stop it.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from napari_pathlupi.bundle import Bundle, list_bundles
 from napari_pathlupi.errors import BundleError
-from napari_pathlupi.workflows.classify_tiles import load_model
+from napari_pathlupi.workflows.prediction.classify_tiles import load_model
 
 
 class Models:

@@ -12,7 +12,7 @@ from napari_pathlupi.runs import Run
 from napari_pathlupi.widgets._parts import column, menu_button, sentence, warn
 from napari_pathlupi.widgets._results import Table
 from napari_pathlupi.widgets._work import Work, at_once
-from napari_pathlupi.workflows.nearest import Nearest, nearest_in, nearest_words
+from napari_pathlupi.workflows.downstream.nearest import Nearest, nearest_in, nearest_words
 
 SLIDES, PROFILES = "slides", "molecular profiles"
 _FILES = "Embeddings (*.h5ad *.csv *.tsv *.parquet *.gz)"
@@ -61,7 +61,7 @@ class NearestView(QWidget):
         name = run.prediction.provenance.slide_name
 
         def find() -> Nearest:
-            from napari_pathlupi.workflows.embeddings import read_embeddings
+            from napari_pathlupi.workflows.downstream.embeddings import read_embeddings
 
             return nearest_in(read_embeddings(place), embedding, name)
 

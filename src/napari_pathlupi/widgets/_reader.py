@@ -51,7 +51,7 @@ def _open(path: str) -> tuple[Any, str]:
     """The slide and a sentence about its scale or ""; scales that cannot be recalled keep no slide closed."""
     from napari_pathlupi.errors import SettingsError
     from napari_pathlupi.slides import open_slide
-    from napari_pathlupi.workflows.scale import open_at_scale
+    from napari_pathlupi.workflows.embedding.scale import open_at_scale
 
     try:
         return open_at_scale(path)

@@ -5,7 +5,7 @@ from typing import Any
 
 from napari.settings import get_plugin_settings, get_settings
 
-from napari_pathlupi.workflows.predict import PredictConfig
+from napari_pathlupi.workflows.prediction.predict import PredictConfig
 
 SETTLE_MS = 250
 """Choices and strokes that follow each other within this time are one change (our choice)."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_pathlupi.errors import PathlupiError
     from napari_pathlupi.session import Session
     from napari_pathlupi.slides import Slide
-    from napari_pathlupi.workflows.predict import Plan
+    from napari_pathlupi.workflows.prediction.predict import Plan
 
 
 def show_tissue(canvas: Canvas, slide: "Slide", outcome: "Plan | PathlupiError") -> None:

@@ -14,7 +14,7 @@ from napari_pathlupi.session import Session
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._models import Models
 from napari_pathlupi.widgets._viewer import Canvas, facts_of
-from napari_pathlupi.workflows.scale import remember_mpp
+from napari_pathlupi.workflows.embedding.scale import remember_mpp
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from shapely.geometry.base import BaseGeometry
 
-    from napari_pathlupi.workflows.predict import Plan
+    from napari_pathlupi.workflows.prediction.predict import Plan
 
 
 class Panel(Sections):

@@ -1,1 +1,1 @@
-"""THE VERBS: tile, embed, train, predict."""
+"""THE VERBS: in rooms along the path of the data: cases, embedding, prediction, training, pretraining, downstream."""

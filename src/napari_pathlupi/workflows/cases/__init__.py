@@ -1,0 +1,1 @@
+"""WHO IS STUDIED: tables of cases and their outcomes, and who is in which fold."""

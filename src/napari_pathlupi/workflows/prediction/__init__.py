@@ -1,0 +1,1 @@
+"""FEATURES -> ANSWERS: models, one fold or many, over a bag in memory or streamed."""

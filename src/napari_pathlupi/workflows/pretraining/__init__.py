@@ -1,0 +1,1 @@
+"""EMBEDDINGS LEARNED from slides and molecular profiles."""

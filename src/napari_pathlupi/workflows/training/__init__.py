@@ -1,0 +1,1 @@
+"""ANSWERS LEARNED: a training, a study of all its folds, and what its predictions are worth."""

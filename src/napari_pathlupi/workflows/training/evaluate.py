@@ -1,0 +1,90 @@
+"""How good predictions are, from tables alone: figures, comparison, pictures, as files."""
+
+from pathlib import Path
+
+from napari_pathlupi.errors import TableError
+from napari_pathlupi.evaluation.report import Evaluation, report, tables
+from napari_pathlupi.evaluation.scoring import ScoreConfig, compare, score
+from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.tasks._task import PALETTE
+from napari_pathlupi.workflows.training.prediction_table import Truth, read_predictions
+
+PREDICTIONS, COHORT = "predictions.csv", "cohort.csv"
+"""How they are called in the folder of a training run."""
+
+
+def evaluate(
+    predictions: str | Path,
+    cohort: str | Path = "",
+    truth: Truth | None = None,
+    config: ScoreConfig | None = None,
+    against: str | Path = "",
+) -> Evaluation:
+    """Return how good a table of predictions is, and whether another is as good.
+
+    Parameters
+    ----------
+    predictions, against
+        Tables of predictions, or folders of training runs that hold one; the second may be empty.
+    cohort
+        The table that says what is true of the cases; may be empty for a run, which holds its own.
+    truth, config
+        Which of its columns say so, and how intervals are found.
+
+    Raises
+    ------
+    TableError, MismatchError
+        When a table cannot be read or does not fit (naming line and column), or two cannot be compared.
+    """
+    truth, config = truth or Truth(), config or ScoreConfig()
+    table, own = _files(Path(predictions))
+    known = Path(cohort) if cohort else own
+    if known is None:
+        raise TableError(f"say what is true of the cases of {table.name}: give the cohort table after it.")
+    found, notes = read_predictions(table, known, truth)
+    other, others_notes = read_predictions(_files(Path(against))[0], known, truth) if against else (None, [])
+    return Evaluation(
+        title=f"Evaluation of {_name(Path(predictions))}",
+        predictions=found,
+        scores=score(found, config),
+        config=config,
+        comparison=compare(found, other, config) if other else None,
+        against=_name(Path(against)) if against else "",
+        notes=tuple(dict.fromkeys([*notes, *others_notes])),
+    )
+
+
+def _files(place: Path) -> tuple[Path, Path | None]:
+    """A table of predictions and the cohort beside it, if the place is a run."""
+    if not place.exists():
+        raise TableError(f"there is no {place}: give a table of predictions, or the folder of a finished run.")
+    if not place.is_dir():
+        return place, None
+    if not (place / PREDICTIONS).is_file():
+        raise TableError(
+            f"{place} holds no {PREDICTIONS}: give a table of predictions, or the folder of a finished run."
+        )
+    return place / PREDICTIONS, place / COHORT if (place / COHORT).is_file() else None
+
+
+def _name(place: Path) -> str:
+    return place.resolve().name if place.is_dir() else place.name
+
+
+def write_evaluation(evaluation: Evaluation, folder: str | Path) -> list[Path]:
+    """Write ``report.html`` and its tables as CSV into a folder that exists, and return the files.
+
+    Raises
+    ------
+    OutputError
+        When they cannot be written.
+    """
+    contents = {"report.html": report(evaluation, PALETTE)}
+    for name, table in tables(evaluation).items():
+        contents[f"{name}.csv"] = table.to_csv(index=False, lineterminator="\n")
+    written = []
+    for name, text in contents.items():
+        with whole_file(Path(folder) / name) as file:
+            file.write(text.encode())
+        written.append(Path(folder) / name)
+    return written

@@ -1,0 +1,238 @@
+"""Train a study: all folds, from files to a run folder with predictions, curves and a model of all folds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from napari_pathlupi.bundle import CARD, About
+from napari_pathlupi.catalogue import tasks
+from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
+from napari_pathlupi.errors import OutputError
+from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.tasks._task import Task
+from napari_pathlupi.workflows.device import device_named
+from napari_pathlupi.workflows.parallel import joined, rank, wait
+from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensemble
+from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverage
+from napari_pathlupi.workflows.training.evaluate import evaluate
+from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, UNION, StudyConfig
+from napari_pathlupi.workflows.training.study_data import StudyData, study_data_steps
+from napari_pathlupi.workflows.training.study_file import written
+from napari_pathlupi.workflows.training.study_fold import FOLDS, FoldResult, Outputs, Study, fold_steps
+from napari_pathlupi.workflows.training.study_log import StudyLog
+from napari_pathlupi.workflows.training.study_tables import (
+    attention_rows,
+    cohort_as_used,
+    draw_curves,
+    predictions_of,
+    write_attention,
+    write_table,
+)
+from napari_pathlupi.workflows.training.study_targets import Targets
+
+CONFIG, COHORT, PREDICTIONS, MODEL, LOG = "config.toml", "cohort.csv", "predictions.csv", "model", "log.jsonl"
+GOLDEN_TILES = 16
+
+
+def train_study(config: StudyConfig) -> Path:
+    """Return the folder of a study that was trained: `train_study_steps` without the steps."""
+    return run(train_study_steps(config))
+
+
+def train_study_steps(config: StudyConfig, cancel: CancelFlag | None = None) -> Steps[Path]:
+    """Yield progress and return the folder of the run.
+
+    It holds ``config.toml`` as run, ``cohort.csv`` as used, ``log.jsonl``, ``folds/``, ``predictions.csv`` (every test
+    case by the fold that did not learn from it), ``attention.parquet``, ``curves.png`` and ``.svg``, and ``model/``,
+    the bundle. A run that was stopped or killed goes on where it was, to the same weights.
+
+    Raises
+    ------
+    Cancelled
+        When asked to stop; the same call goes on.
+    OutputError
+        When the folder holds another run or cannot be written.
+    PathlupiError
+        When a table, a bag or a setting cannot be used; the message names it.
+    """
+    folder = Path(config.run.out)
+    if (device := device_named(config.train.device)) != config.train.device:
+        config = replace(config, training={**config.training, "device": device})
+    with joined(config.train.device):
+        if not rank():
+            _claim(folder, config)
+        wait()
+        if (folder / MODEL / CARD).is_file():
+            return folder
+        data = yield from study_data_steps(config)
+        targets = _targets(config, data)
+        study = Study(config, data, targets, folder, StudyLog(folder / LOG))
+        _tell_begin(study)
+        results = []
+        for fold in range(len(data.folds)):
+            before = study.total * fold // len(data.folds)
+            results.append((yield from fold_steps(study, fold, before, cancel)))
+        if not rank():
+            yield Progress("Writing", study.total, study.total)
+            _finish(study, results)
+        wait()
+    return folder
+
+
+def _targets(config: StudyConfig, data: StudyData) -> Targets | None:
+    if data.expression is None:
+        return None
+    split = data.cohort, data.folds
+    targets = Targets.of(data.expression, data.gene_sets, config.expression.min_genes, split, config.train.objective)
+    return replace(targets, told_apart=data.cohort) if config.expression.informative else targets
+
+
+def _claim(folder: Path, config: StudyConfig) -> None:
+    """Make the folder of the run, or find in it the same run."""
+    text = written(config)
+    try:
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if CONFIG in there and (LOG in there or there == {CONFIG}):
+            trained = any(path.is_file() for path in (folder / FOLDS).rglob("*"))
+            if trained and (folder / CONFIG).read_text(encoding="utf-8") != text:
+                raise OutputError(f"{folder} holds a run with other settings: choose another folder as run.out.")
+        elif there:
+            raise OutputError(f"{folder} holds other files: choose an empty or new folder as run.out.")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder} ({error.strerror}): choose another folder as run.out.") from error
+    with whole_file(folder / CONFIG) as file:
+        file.write(text.encode())
+    (folder / LOG).touch()
+
+
+def _tell_begin(study: Study) -> None:
+    if rank():
+        return
+    data, targets = study.data, study.targets
+    write_table(study.folder / COHORT, cohort_as_used(data))
+    parts = {"train": data.folds.train, "validation": data.folds.validation, "test": data.folds.test}
+    roles = [{name: len(rows(fold)) for name, rows in parts.items()} for fold in range(len(data.folds))]
+    facts: dict[str, Any] = {"event": "begun", "notes": list(data.notes), "folds": roles, "weights": study.weights}
+    if targets is not None:
+        facts |= {"gene sets": len(targets.gene_sets), "sets with too few genes": dict(targets.too_few)}
+    study.log.tell(facts)
+
+
+def _finish(study: Study, results: Sequence[FoldResult]) -> None:
+    """Write what a run is for, once all folds are trained."""
+    config, data, folder = study.config, study.data, study.folder
+    task: Task = tasks[data.task.name](**data.task.settings)
+    own = [_calibration(task, one.validation_outputs, data.cohort.wanted[one.validation], config) for one in results]
+    _write_predictions(study, task, results, own)
+    draw_curves(folder, study.log.lines())
+    if config.run.attention:
+        tables = (table for result in results for table in attention_rows(data, result))
+        write_attention(folder / f"attention.{config.run.attention}", tables)
+    models = tuple(model for result in results for model in result.models)
+    limit = float(np.mean([model.reference_limit for model in models]))
+    calibration = _pooled(task, results, own, study)
+    about = about_of(study, results, _metrics(folder))
+    bag, _ = data.bags_of(results[0].test[:1])
+    golden = np.asarray(bag[0][:GOLDEN_TILES], np.float32)
+    ensemble = Ensemble(models, calibration, limit, MEAN if config.cohort.slides == MEAN else UNION)
+    save_ensemble(folder / MODEL, ensemble, about, golden, config.run.storage)
+    study.log.tell({"event": "done", "metrics": about.metrics})
+
+
+def _write_predictions(
+    study: Study, task: Task, results: Sequence[FoldResult], own: Sequence[Calibration | None]
+) -> None:
+    cohort, told = study.data.cohort, []
+    for result, calibration in zip(results, own, strict=True):
+        told.append(
+            predictions_of(task, cohort.only(result.test.tolist()).names, result.fold, result.test_outputs, calibration)
+        )
+        chosen = predictions_of(
+            task, cohort.only(result.validation.tolist()).names, result.fold, result.validation_outputs, calibration
+        )
+        write_table(study.folder / FOLDS / f"fold-{result.fold}" / "validation.csv", chosen)
+    write_table(study.folder / PREDICTIONS, pd.concat(told, ignore_index=True))
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    """Figures of the test cases with their intervals, as JSON values."""
+    evaluation = evaluate(folder)
+    metrics: dict[str, Any] = {"protocol": evaluation.protocol}
+    for score in evaluation.scores[-2:]:
+        figures = {
+            name: [round(float(v), 4) for v in (one.value, one.low, one.high)]
+            for name, one in score.figures.items()
+            if np.isfinite([one.value, one.low, one.high]).all()
+        }
+        metrics[f"{score.part}, {score.cases} cases: value, low, high"] = figures
+    return metrics
+
+
+def _calibration(task: Task, outputs: Any, wanted: Any, config: StudyConfig) -> Calibration | None:
+    """What the validation cases say; None where a fold has none."""
+    if not len(outputs):
+        return None
+    return calibrate(task, outputs, wanted, config.run.level, config.run.per_class)
+
+
+def _pooled(
+    task: Task, results: Sequence[FoldResult], own: Sequence[Calibration | None], study: Study
+) -> Calibration | None:
+    """Of the validation cases of all folds; its coverage is that of each fold's own on its test cases."""
+    wanted = study.data.cohort.wanted
+    calibration = _calibration(task, *_each_once(results, wanted), study.config)
+    if calibration is None:
+        return None
+    pairs = [(one, result) for one, result in zip(own, results, strict=True) if one is not None]
+    seen = [with_coverage(task, one, result.test_outputs, wanted[result.test]) for one, result in pairs]
+    known = [one for one in seen if one.coverage is not None]
+    cases = sum(one.coverage_cases for one in known)
+    coverage = sum((one.coverage or 0.0) * one.coverage_cases for one in known) / cases if cases else None
+    return replace(calibration, coverage=coverage, coverage_cases=cases)
+
+
+def _each_once(results: Sequence[FoldResult], wanted: Outputs) -> tuple[Outputs, Outputs]:
+    """(cases, ...) outputs and labels of whoever validates some fold: of several folds their mean."""
+    outputs = np.concatenate([result.validation_outputs for result in results])
+    rows = np.concatenate([result.validation for result in results])
+    cases = np.unique(rows)
+    means = [outputs[rows == case].mean(axis=0) for case in cases]
+    return np.array(means).reshape(len(cases), outputs.shape[1]), wanted[cases]
+
+
+def about_of(study: Study, results: Sequence[FoldResult], metrics: dict[str, Any]) -> About:
+    """Return what the bundle of a run says of itself."""
+    config, data = study.config, study.data
+    endpoint = data.cohort.endpoint
+    what = config.task.card or " and ".join(endpoint.columns)
+    title = config.run.title or f"{what} ({config.model.preset})"
+    folds = "1 fold" if len(results) == 1 else f"{len(results)} folds"
+    weights = ", ".join(f"{result.weight:g}" for result in results)
+    choice = f"; its validation cases chose for the molecular loss the weight {weights} (0: without expression)"
+    source = config.expression.gene_sets
+    source = "MSigDB Hallmark 7.0" if source == HALLMARK else Path(source).name
+    sets = "" if study.targets is None else f"{len(study.targets.gene_sets)} gene sets of {source}"
+    return About(
+        name="".join(c if c.isalnum() else "-" for c in title.lower()).strip("-"),
+        title=title,
+        description=(
+            f"Predicts {what} ({endpoint.task}) from tiles of {data.identity}. Trained as {config.model.preset} in "
+            f"{folds}{choice if len(study.weights) > 1 else ''}."
+        ),
+        trained_on=f"{data.cohort.source}: {data.pairing.words} {data.folds.source}.",
+        limits="Measured on the cohort it was trained on only, by folds that did not learn from the case they judge.",
+        licence=config.run.licence,
+        gated=False,
+        source="pathlupi train",
+        created=date.today().isoformat(),
+        metrics=metrics,
+        intended_use="Research on slides like those of its cohort; nothing else.",
+        gene_sets=sets,
+    )
