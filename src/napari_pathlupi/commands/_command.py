@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
@@ -18,9 +18,12 @@ from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.errors import OutputError
 
 if TYPE_CHECKING:
+    from napari_pathlupi.core.results import Prediction
     from napari_pathlupi.slides import Slide
 
 Result = TypeVar("Result")
+Verb = tuple[str, Callable[[argparse.Namespace], None]]
+"""What it does, for the list of them, and what does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,21 @@ class Command:
     words: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], None]
+
+
+def add_verbs(parser: argparse.ArgumentParser, verbs: Mapping[str, Verb]) -> dict[str, argparse.ArgumentParser]:
+    """Add what a command can do, the first also where none is named; return the parser of each."""
+    parser.set_defaults(do=next(iter(verbs.values()))[1])
+    own, listed = {}, parser.add_subparsers(metavar="VERB")
+    for verb, (words, do) in verbs.items():
+        own[verb] = listed.add_parser(verb, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        own[verb].set_defaults(do=do)
+    return own
+
+
+def do_verb(chosen: argparse.Namespace) -> None:
+    """Do what was chosen of `add_verbs`."""
+    chosen.do(chosen)
 
 
 def add_slide_options(
@@ -102,6 +120,20 @@ def show(steps: Steps[Result], title: str) -> Result:
             bars.update(bar, description=f"{title}: {progress.stage}", completed=progress.done, total=total)
             if progress.message:
                 bars.console.print(progress.message)
+
+
+def tell(prediction: "Prediction", scale_note: str, files: Sequence[Path]) -> None:
+    """Print a prediction, what must be said of it, and the files that hold it."""
+    print(f"{prediction.provenance.slide_name}: {prediction.words}")
+    if not (prediction.reference.supported and prediction.reference.known):
+        print(f"  {prediction.reference}")
+    if prediction.answer.remark and prediction.reference.supported:
+        print(f"  {prediction.answer.remark}")
+    for row in prediction.answer.rows():
+        print(f"  {row.label:<24} {row.text:>8}")
+    for note in (*prediction.notes, *[scale_note] * bool(scale_note)):
+        print(f"  {note}")
+    print(f"  {', '.join(file.name for file in files)} in {files[0].parent}")
 
 
 @contextlib.contextmanager

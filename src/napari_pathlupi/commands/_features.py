@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 
-from napari_pathlupi.commands._command import opened
+from napari_pathlupi.commands._command import opened, tell
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.errors import SettingsError
 from napari_pathlupi.interchange._told import Stated
@@ -13,13 +13,8 @@ from napari_pathlupi.interchange._told import Stated
 
 def add_feature_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what a file of features does not; the slide and its --mpp have their own."""
-    group = parser.add_argument_group("features of other software", "what their file does not say")
-    texts = field_texts(Stated)
-    for field in fields(Stated):
-        if field.name != "mpp":
-            flag = f"--{field.name.replace('_', '-')}"
-            group.add_argument(flag, type=type(field.default), default=field.default, help=texts[field.name])
-    group.add_argument("--slide", default="", help="the slide that they were made from, if it is there")
+    add_stated_options(parser, but=("mpp",))
+    parser.add_argument("--slide", default="", help="of --features: the slide that they were made from, if it is there")
 
 
 def add_stated_options(parser: argparse.ArgumentParser, but: Collection[str] = ()) -> None:
@@ -40,7 +35,6 @@ def stated_by(chosen: argparse.Namespace, but: Collection[str] = ()) -> Stated:
 
 def predict_from_features(chosen: argparse.Namespace) -> None:
     """Predict from each file of features and write what a prediction writes; no pixel is read."""
-    from napari_pathlupi.commands.predict import tell
     from napari_pathlupi.workflows.prediction.classify_tiles import load_model
     from napari_pathlupi.workflows.prediction.features import features_of, frame_of, predict_bag
     from napari_pathlupi.workflows.save import save_prediction

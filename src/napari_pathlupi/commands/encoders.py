@@ -4,39 +4,29 @@ import argparse
 from pathlib import Path
 
 from napari_pathlupi.catalogue import patch_encoders
-from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.commands._command import Command, add_verbs, do_verb, interruptible, show
 
 WIDE = 120
 """Characters of a line where no terminal says how many fit."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(do=_list)
-    verbs = parser.add_subparsers(metavar="VERB")
-    words = {
-        "list": "list them: state, size of tile and vector, licence (the default)",
-        "show": "say all that is known of one: its card, its state, what to do next",
-        "get": "download the weights of one from the Hugging Face Hub, after asking",
-        "use": "keep where the weights of one are on this machine",
-        "check": "print what one makes of a built-in tile, to compare with another machine or program",
-    }
-    doers = {"list": _list, "show": _show, "get": _get, "use": _use, "check": _check}
-    for verb, help_words in words.items():
-        own = verbs.add_parser(verb, help=help_words, description=f"{help_words[0].upper()}{help_words[1:]}.")
-        own.set_defaults(do=doers[verb])
-        if verb != "list":
-            own.add_argument("name", help="as `pathlupi encoders list` names it, or as TRIDENT does")
-        if verb == "use":
-            own.add_argument("weights", type=Path, help="file or folder")
-        if verb == "get":
-            own.add_argument("--yes", action="store_true", help="do not ask: licence accepted, download wanted")
-        if verb == "check":
-            own.add_argument("--weights", type=Path, help="file or folder, where it is not one that is known")
-            own.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default auto)")
-
-
-def _run(chosen: argparse.Namespace) -> None:
-    chosen.do(chosen)
+    verbs = add_verbs(
+        parser,
+        {
+            "list": ("list them: state, size of tile and vector, licence (the default)", _list),
+            "show": ("say all that is known of one: its card, its state, what to do next", _show),
+            "get": ("download the weights of one from the Hugging Face Hub, after asking", _get),
+            "use": ("keep where the weights of one are on this machine", _use),
+            "check": ("print what one makes of a built-in tile, to compare with another machine or program", _check),
+        },
+    )
+    for verb in ("show", "get", "use", "check"):
+        verbs[verb].add_argument("name", help="as `pathlupi encoders list` names it, or as TRIDENT does")
+    verbs["use"].add_argument("weights", type=Path, help="file or folder")
+    verbs["get"].add_argument("--yes", action="store_true", help="do not ask: licence accepted, download wanted")
+    verbs["check"].add_argument("--weights", type=Path, help="file or folder, where it is not one that is known")
+    verbs["check"].add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default auto)")
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -105,4 +95,4 @@ def _check(chosen: argparse.Namespace) -> None:
     print(f"digest    {checked.vector_digest[:16]} (of three decimals; equal on like machines)")
 
 
-COMMAND = Command("list the patch encoders, say what they need, get their weights, try them", _arguments, _run)
+COMMAND = Command("list the patch encoders, say what they need, get their weights, try them", _arguments, do_verb)

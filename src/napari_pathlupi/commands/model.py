@@ -2,40 +2,29 @@
 
 import argparse
 
-from napari_pathlupi.commands._command import Command
+from napari_pathlupi.commands._command import Command, add_verbs, do_verb
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(do=_list)
-    verbs = parser.add_subparsers(metavar="VERB")
-    words = {
-        "list": "list the models that are at hand (the default)",
-        "show": "print the card of a model as Markdown",
-        "install": "put a model where its name suffices: from a folder, a zip, https:// or hf://owner/name",
-        "remove": "delete an installed model",
-        "check": "see whether a model reproduces its golden example on this machine",
-    }
-    doers = {"list": _list, "show": _show, "install": _install, "remove": _remove, "check": _check}
-    for verb, help_words in words.items():
-        own = verbs.add_parser(verb, help=help_words, description=f"{help_words[0].upper()}{help_words[1:]}.")
-        own.set_defaults(do=doers[verb])
-        if verb in ("show", "check"):
-            own.add_argument("model", help="name of a model, or its folder")
-        if verb == "remove":
-            own.add_argument("model", help="name of an installed model")
-        if verb == "check":
-            own.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default auto)")
-        if verb == "install":
-            own.add_argument("place", help="folder, .zip, https://…/model.zip, or hf://owner/name[@revision][/folder]")
-            own.add_argument("--name", default="", help="by which it is asked for (default: that of its card)")
-            own.add_argument(
-                "--digest", default="", help="SHA-256 that it must have, as `pathlupi model show` prints it"
-            )
-            own.add_argument("--replace", action="store_true", help="put it in place of an installed one of that name")
-
-
-def _run(chosen: argparse.Namespace) -> None:
-    chosen.do(chosen)
+    verbs = add_verbs(
+        parser,
+        {
+            "list": ("list the models that are at hand (the default)", _list),
+            "show": ("print the card of a model as Markdown", _show),
+            "install": ("put a model where its name suffices: a folder, a zip, https:// or hf://owner/name", _install),
+            "remove": ("delete an installed model", _remove),
+            "check": ("see whether a model reproduces its golden example on this machine", _check),
+        },
+    )
+    for verb in ("show", "check"):
+        verbs[verb].add_argument("model", help="name of a model, or its folder")
+    verbs["remove"].add_argument("model", help="name of an installed model")
+    verbs["check"].add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default auto)")
+    install = verbs["install"]
+    install.add_argument("place", help="folder, .zip, https://…/model.zip, or hf://owner/name[@revision][/folder]")
+    install.add_argument("--name", default="", help="by which it is asked for (default: that of its card)")
+    install.add_argument("--digest", default="", help="SHA-256 that it must have, as `pathlupi model show` prints it")
+    install.add_argument("--replace", action="store_true", help="put it in place of an installed one of that name")
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -81,4 +70,4 @@ def _check(chosen: argparse.Namespace) -> None:
     print(f"{bundle.card.title}: whole, and reproduces its golden example on {device.words}.")
 
 
-COMMAND = Command("list, show, install and check models", _arguments, _run)
+COMMAND = Command("list, show, install and check models", _arguments, do_verb)

@@ -15,6 +15,7 @@ from napari_pathlupi.commands._command import (
     opened,
     settings,
     show,
+    tell,
 )
 from napari_pathlupi.commands._features import add_feature_options, predict_from_features
 from napari_pathlupi.core.progress import CancelFlag
@@ -24,7 +25,6 @@ from napari_pathlupi.workflows.prediction.predict import PredictConfig
 
 if TYPE_CHECKING:
     from napari_pathlupi.bundle import Bundle
-    from napari_pathlupi.core.results import Prediction
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,20 +100,6 @@ def _predict_one(
         prediction = show(predict_steps(slide, bundle, config, regions, cancel, tissue), slide.path.name)
         files = save_prediction(prediction, slide.frame, chosen.out, chosen.also)
     tell(prediction, scale_note, files)
-
-
-def tell(prediction: "Prediction", scale_note: str, files: Sequence[Path]) -> None:
-    """Print a prediction, what must be said of it, and the files that hold it."""
-    print(f"{prediction.provenance.slide_name}: {prediction.words}")
-    if not (prediction.reference.supported and prediction.reference.known):
-        print(f"  {prediction.reference}")
-    if prediction.answer.remark and prediction.reference.supported:
-        print(f"  {prediction.answer.remark}")
-    for row in prediction.answer.rows():
-        print(f"  {row.label:<24} {row.text:>8}")
-    for note in (*prediction.notes, *[scale_note] * bool(scale_note)):
-        print(f"  {note}")
-    print(f"  {', '.join(file.name for file in files)} in {files[0].parent}")
 
 
 def _areas(regions: Sequence[Any], file: Path) -> list[Any]:
