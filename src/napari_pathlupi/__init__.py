@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "FeatureBag": "core.features",
-    "Heatmap": "core.results",
+    "Heatmap": "core.tiles",
     "Prediction": "core.results",
     "Region": "core.geometry",
     "Slide": "slides",

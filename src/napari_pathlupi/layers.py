@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.core.geometry import Mpp
-from napari_pathlupi.core.results import Heatmap, Prediction
+from napari_pathlupi.core.results import Prediction
+from napari_pathlupi.core.tiles import Heatmap
 from napari_pathlupi.core.tissue import (
     BLACK_PEN,
     BLUE_PEN,

@@ -1,4 +1,4 @@
-"""What is shown, exported and kept: answers, predictions, maps."""
+"""What is shown, exported and kept: answers and predictions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from napari_pathlupi.core.embeddings import SlideEmbedding
+    from napari_pathlupi.core.gene_sets import GeneSetMaps
     from napari_pathlupi.core.tiles import TileGrid
 
 
@@ -198,6 +199,8 @@ class Prediction:
         (N,) as ``attention``, for each head of an encoder that has several, by its name.
     embedding
         The slide as a vector; None of a model that makes none.
+    gene_sets
+        Which gene sets can be mapped, and the maps that were asked for; None of a model that maps none.
     """
 
     answer: Answer
@@ -211,6 +214,7 @@ class Prediction:
     failed: int = 0
     heads: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     embedding: "SlideEmbedding | None" = None
+    gene_sets: "GeneSetMaps | None" = None
 
     def __post_init__(self) -> None:
         if self.attention is None:
@@ -270,25 +274,3 @@ class Prediction:
         if self.attention is None:
             return np.full(len(self.grid), np.nan, dtype=np.float32)
         return self.attention * np.float32(self.read.sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Heatmap:
-    """One value per cell of a regular raster over the slide.
-
-    Parameters
-    ----------
-    values
-        (rows, columns) float32; NaN, never 0, for "not looked at".
-    origin_px0
-        Top-left corner (y, x) of cell (0, 0), level-0 pixels.
-    step_px0
-        Height and width of a cell in level-0 pixels, floats.
-    quantity
-        What the values are, in words.
-    """
-
-    values: npt.NDArray[np.float32]
-    origin_px0: tuple[float, float]
-    step_px0: tuple[float, float]
-    quantity: str

@@ -1,4 +1,4 @@
-"""Where the tiles of a slide lie."""
+"""Where the tiles of a slide lie, and values of theirs as a map."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +11,31 @@ from shapely.geometry.base import BaseGeometry
 from napari_pathlupi.core.coverage import coverage, pieces_under
 from napari_pathlupi.core.geometry import Mpp, Region
 from napari_pathlupi.core.lattice import Lattice
-from napari_pathlupi.core.results import Heatmap
 from napari_pathlupi.core.tissue import TissueMask
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmap:
+    """One value per cell of a regular raster over the slide.
+
+    Parameters
+    ----------
+    values
+        (rows, columns) float32; NaN, never 0, for "not looked at".
+    origin_px0
+        Top-left corner (y, x) of cell (0, 0), level-0 pixels.
+    step_px0
+        Height and width of a cell in level-0 pixels, floats.
+    quantity
+        What the values are, in words.
+    """
+
+    values: npt.NDArray[np.float32]
+    origin_px0: tuple[float, float]
+    step_px0: tuple[float, float]
+    quantity: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
