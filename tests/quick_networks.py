@@ -6,7 +6,7 @@ from torch import nn
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.patch_encoders._encoder import Loaded
 from napari_pathlupi.patch_encoders._loading import Prepared
-from napari_pathlupi.patch_encoders._pretrained import Preparation
+from napari_pathlupi.patch_encoders._published import Preparation
 
 
 def loaded(network: nn.Module) -> Loaded:

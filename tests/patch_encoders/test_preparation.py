@@ -11,7 +11,8 @@ from torch import nn
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.patch_encoders import _loading
 from napari_pathlupi.patch_encoders._loading import Prepared, precision_on, resized_in_float32
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation
 
 DISTINCT = sorted(
     {(e.tile_px, e.preparation) for e in patch_encoders.values() if isinstance(e, PretrainedEncoder)}, key=repr

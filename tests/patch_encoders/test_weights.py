@@ -16,7 +16,8 @@ from napari_pathlupi.errors import MissingExtraError, SettingsError, WeightsErro
 from napari_pathlupi.patch_encoders import _places, _timm
 from napari_pathlupi.patch_encoders._checkpoint import digest_of, read_tensors
 from napari_pathlupi.patch_encoders._encoder import State
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 from random_networks import random_weights
 
@@ -123,37 +124,37 @@ def test_a_folder_is_searched_for_the_name_on_the_hub_or_the_only_file(file, tmp
     only = tmp_path / "only"
     only.mkdir()
     same_tensors(file, only / "anything.pt")
-    assert _places.find(TINY, tmp_path) == file
-    assert _places.find(TINY, only) == only / "anything.pt"
+    assert TINY.find(tmp_path) == file
+    assert TINY.find(only) == only / "anything.pt"
     same_tensors(file, only / "second.pt")
     with pytest.raises(WeightsError, match="2 files that could be its weights: name the file"):
-        _places.find(TINY, only)
+        TINY.find(only)
     with pytest.raises(WeightsError, match=r"nowhere.*does not exist"):
-        _places.find(TINY, tmp_path / "nowhere")
+        TINY.find(tmp_path / "nowhere")
 
 
 def test_places_are_looked_at_in_order(file, tmp_path, monkeypatch):
-    assert _places.find(TINY) is None
+    assert TINY.find() is None
     cached = tmp_path / "no-cache/models--MahmoodLab--UNI"
     (cached / "snapshots/abc").mkdir(parents=True)
     (cached / "refs").mkdir()
     (cached / "refs/main").write_text("abc")
     in_cache = same_tensors(file, cached / "snapshots/abc/pytorch_model.bin")
-    assert _places.find(TINY) == in_cache
+    assert TINY.find() == in_cache
     config_folder().mkdir(parents=True)
     kept = same_tensors(file, tmp_path / "kept.pt")
     _places.kept_file().write_text(json.dumps({"weights": {"MahmoodLab/UNI": str(kept)}, "licences": []}))
-    assert _places.find(TINY) == kept
+    assert TINY.find() == kept
     folder = tmp_path / "all"
     folder.mkdir()
     monkeypatch.setenv("PATHLUPI_WEIGHTS", str(folder))
-    assert _places.find(TINY) == kept
+    assert TINY.find() == kept
     by_name = same_tensors(file, folder / "uni.safetensors")
-    assert _places.find(TINY) == by_name
+    assert TINY.find() == by_name
     by_name.rename(folder / "UNI.safetensors")
-    assert _places.find(TINY) == folder / "UNI.safetensors"
+    assert TINY.find() == folder / "UNI.safetensors"
     assert TINY.readiness().state is State.LOCAL
-    assert _places.find(TINY, file) == file
+    assert TINY.find(file) == file
 
 
 def test_a_kept_place_that_is_gone_is_told_and_not_passed_over(tmp_path):

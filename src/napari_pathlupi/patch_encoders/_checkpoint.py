@@ -16,8 +16,6 @@ from napari_pathlupi.errors import WeightsError
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
-
 WRAPPERS = ("state_dict", "model")
 """Names under which training scripts put the tensors of a network."""
 
@@ -63,7 +61,7 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def fill(network: "Module", tensors: Mapping[str, Tensor], encoder: "PretrainedEncoder", path: Path) -> None:
+def fill(network: "Module", tensors: Mapping[str, Tensor], path: Path, name: str, address: str) -> None:
     """Put tensors into a network, all of them and no other.
 
     Raises
@@ -71,10 +69,10 @@ def fill(network: "Module", tensors: Mapping[str, Tensor], encoder: "PretrainedE
     WeightsError
         When a tensor is missing, does not belong or has another shape.
     """
-    own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    given = {name: tuple(value.shape) for name, value in tensors.items()}
+    own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    given = {key: tuple(value.shape) for key, value in tensors.items()}
     missing, extra = sorted(own.keys() - given), sorted(given.keys() - own)
-    other = [f"{name} {given[name]}, not {own[name]}" for name in own if name in given and own[name] != given[name]]
+    other = [f"{key} {given[key]}, not {own[key]}" for key in own if key in given and own[key] != given[key]]
     wrong = [
         f"{len(names)} {what} (the first: {names[0]})"
         for names, what in ((missing, "are missing"), (extra, "do not belong"), (other, "have another shape"))
@@ -82,7 +80,6 @@ def fill(network: "Module", tensors: Mapping[str, Tensor], encoder: "PretrainedE
     ]
     if wrong:
         raise WeightsError(
-            f"{path} is not the weights of {encoder.name}: of its tensors {', '.join(wrong)}; "
-            f"get them at {encoder.weights.address}."
+            f"{path} is not the weights of {name}: of its tensors {', '.join(wrong)}; get them at {address}."
         )
     network.load_state_dict(dict(tensors), assign=True)

@@ -1,24 +1,20 @@
 """Networks with weights, from uint8 tiles to vectors on one device."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from napari_pathlupi.errors import MissingExtraError, WeightsError, words_of
-from napari_pathlupi.patch_encoders import _places
+from napari_pathlupi.errors import MissingExtraError, words_of
 from napari_pathlupi.patch_encoders._checkpoint import digest_of, fill, read_tensors
-from napari_pathlupi.patch_encoders._encoder import Loaded
-from napari_pathlupi.patch_encoders._places import INSTALL
-
-if TYPE_CHECKING:
-    from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import INSTALL, Architecture, Preparation
 
 Tiles = UInt8[Tensor, "tiles side side 3"]
 Planes = Float[Tensor, "tiles 3 input input"]
+EncodeTiles = Callable[[Tensor], Tensor]
 
 TENSOR_CORES = {torch.float16: 7, torch.bfloat16: 8}
 """CUDA compute capability from which a type is faster than float32: Volta for float16, Ampere for bfloat16."""
@@ -64,7 +60,7 @@ class Prepared(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, network: nn.Module, preparation: "Preparation", tile_px: int) -> None:
+    def __init__(self, network: nn.Module, preparation: Preparation, tile_px: int) -> None:
         super().__init__()
         self.network, self.preparation, self.tile_px = network, preparation, tile_px
         mean, std = (torch.tensor(values)[:, None, None] for values in (preparation.mean, preparation.std))
@@ -97,7 +93,7 @@ def precision_on(device: str, wish: str) -> torch.dtype:
     return dtype if torch.cuda.get_device_capability(device)[0] >= TENSOR_CORES[dtype] else torch.float32
 
 
-def built(architecture: "Architecture") -> nn.Module:
+def built(architecture: Architecture) -> nn.Module:
     """Return a network without values, or with its first random ones where it computes some of its buffers.
 
     Raises
@@ -118,20 +114,30 @@ def built(architecture: "Architecture") -> nn.Module:
         ) from error
 
 
-def load_pretrained(encoder: "PretrainedEncoder", device: str, named: Path | None = None) -> Loaded:
-    """Return an encoder with its weights on a device; see `PatchEncoder.load`."""
-    missing = _places.missing_libraries(encoder)
-    if missing:
-        raise MissingExtraError(missing)
-    path = _places.find(encoder, named)
-    if path is None:
-        raise WeightsError(f"{encoder.title}: {_places.what_is_needed(encoder).words}")
-    network, published = built(encoder.architecture), read_tensors(path)
-    version = f"{encoder.version}.{digest_of(published)[:16]}"
-    fill(network, encoder.architecture.tensors(published, network), encoder, path)
-    prepared = Prepared(network, encoder.preparation, encoder.tile_px).to(device, torch.float32)
-    prepared.eval().requires_grad_(False)
-    dtype = precision_on(device, encoder.precision)
+def filled(architecture: Architecture, path: Path, name: str, address: str) -> tuple[nn.Module, str]:
+    """Return a network with the weights in a file, and the digest of all tensors there.
+
+    Parameters
+    ----------
+    architecture, path
+        The network, and its file.
+    name, address
+        What it is called and where its file is given out, for who is told that it does not fit.
+
+    Raises
+    ------
+    MissingExtraError, WeightsError
+        When it cannot be built, or the file does not fit.
+    """
+    network, published = built(architecture), read_tensors(path)
+    fill(network, architecture.tensors(published, network), path, name, address)
+    return network, digest_of(published)
+
+
+def on_device(prepared: Prepared, device: str, wish: str) -> tuple[EncodeTiles, str]:
+    """Return what encodes on a device, and in which type: the wish of `precision_on`, if it can be had."""
+    prepared.to(device, torch.float32).eval().requires_grad_(False)
+    dtype = precision_on(device, wish)
 
     @torch.inference_mode()
     def encode(tiles: Tensor) -> Tensor:
@@ -139,4 +145,4 @@ def load_pretrained(encoder: "PretrainedEncoder", device: str, named: Path | Non
             vectors: Tensor = prepared(tiles)
         return vectors.float()
 
-    return Loaded(encode, encoder.identity_of(version), str(dtype).removeprefix("torch."), prepared)
+    return encode, str(dtype).removeprefix("torch.")

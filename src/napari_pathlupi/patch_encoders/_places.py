@@ -11,21 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_pathlupi.core.settings import config_folder
 from napari_pathlupi.errors import SettingsError, WeightsError
-from napari_pathlupi.patch_encoders._encoder import Readiness, State
-
-if TYPE_CHECKING:
-    from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._published import INSTALL, Architecture, Weights
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
-INSTALL = {
-    "musk": "pip install git+https://github.com/lilab-stanford/MUSK",
-    "": "pip install -c constraints.txt 'napari-pathlupi[encoders]'",
-}
-"""What brings a library; most come with the extra."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +61,15 @@ def kept() -> Kept:
         ) from error
 
 
-def find(encoder: "PretrainedEncoder", named: Path | None = None) -> Path | None:
-    """Return the file with an encoder's weights, or None when it is nowhere on this machine.
-
-    Raises
-    ------
-    WeightsError
-        When a place was named and holds no weights.
-    SettingsError
-        When what is kept cannot be read.
-    """
+def find(weights: Weights, names: tuple[str, ...], named: Path | None = None) -> Path | None:
+    """Return the file with the weights of an encoder of these names; see `PretrainedEncoder.find`."""
     if named is not None:
-        return _file_at(named, encoder, "named for")
+        return _file_at(named, weights, f"named for {names[0]}")
     folder = os.environ.get("PATHLUPI_WEIGHTS")
-    names = (encoder.name, *encoder.aliases, encoder.weights.repository.rpartition("/")[2])
-    for place in _called(names, Path(folder)) if folder else ():
-        return _file_at(place, encoder, "in PATHLUPI_WEIGHTS for")
-    known = kept().weights.get(encoder.file_name)
-    return _file_at(Path(known), encoder, "kept for") if known else _in_hub_cache(encoder.weights)
+    for place in _called((*names, weights.repository.rpartition("/")[2]), Path(folder)) if folder else ():
+        return _file_at(place, weights, f"in PATHLUPI_WEIGHTS for {names[0]}")
+    known = kept().weights.get(weights.repository or names[0])
+    return _file_at(Path(known), weights, f"kept for {names[0]}") if known else _in_hub_cache(weights)
 
 
 def _called(names: Iterable[str], folder: Path) -> Iterable[Path]:
@@ -94,10 +77,10 @@ def _called(names: Iterable[str], folder: Path) -> Iterable[Path]:
     return (place for place in possible if place.exists())
 
 
-def _file_at(place: Path, encoder: "PretrainedEncoder", how: str) -> Path:
+def _file_at(place: Path, weights: Weights, what: str) -> Path:
     if place.is_file():
         return place
-    for name in encoder.weights.files:
+    for name in weights.files:
         if (place / name).is_file():
             return place / name
     if place.is_dir():
@@ -105,12 +88,12 @@ def _file_at(place: Path, encoder: "PretrainedEncoder", how: str) -> Path:
         if len(files) == 1:
             return files[0]
         raise WeightsError(
-            f"{place}, {how} {encoder.name}, holds {len(files)} files that could be its weights: name the file itself."
+            f"{place}, {what}, holds {len(files)} files that could be its weights: name the file itself."
         )
-    raise WeightsError(f"{place}, {how} {encoder.name}, does not exist: name the file with the weights, or its folder.")
+    raise WeightsError(f"{place}, {what}, does not exist: name the file with the weights, or its folder.")
 
 
-def _in_hub_cache(weights: "Weights") -> Path | None:
+def _in_hub_cache(weights: Weights) -> Path | None:
     if not weights.repository or find_spec("huggingface_hub") is None:
         return None
     from huggingface_hub import try_to_load_from_cache
@@ -119,30 +102,13 @@ def _in_hub_cache(weights: "Weights") -> Path | None:
     return next((Path(place) for place in cached if isinstance(place, str)), None)
 
 
-def missing_libraries(encoder: "PretrainedEncoder") -> str:
+def missing_libraries(architecture: Architecture) -> str:
     """Return a sentence on what to install first, "" when all is there (whether it works shows when it is loaded)."""
-    missing = [name for name in encoder.architecture.requires if find_spec(name) is None]
+    missing = [name for name in architecture.requires if find_spec(name) is None]
     if not missing:
         return ""
     commands = dict.fromkeys(INSTALL.get(name, INSTALL[""]) for name in missing)
     return f"This encoder needs {' and '.join(missing)}: {'; '.join(commands)}"
-
-
-def what_is_needed(encoder: "PretrainedEncoder") -> Readiness:
-    """Return what to do next about weights that are not on this machine."""
-    name, weights = encoder.name, encoder.weights
-    get = f"get them with: pathlupi encoders get {name}"
-    if not weights.repository:
-        words = f"Its publishers give out a file at {weights.address}: pathlupi encoders use {name} FILE"
-        return Readiness(State.NEEDS_FILE, words, weights.address)
-    if encoder.gated and encoder.file_name not in kept().licences:
-        words = f"Accept its licence ({encoder.licence}) at {weights.address}; then {get}"
-        return Readiness(State.NEEDS_LICENCE, words, weights.address)
-    if encoder.gated and not token():
-        words = f"Its weights need your Hugging Face token in HF_TOKEN (or: hf auth login); then {get}"
-        return Readiness(State.NEEDS_TOKEN, words, "https://huggingface.co/settings/tokens")
-    size = f" ({weights.size})" if weights.size else ""
-    return Readiness(State.NEEDS_DOWNLOAD, f"Its weights are not on this machine{size}: {get}", weights.address)
 
 
 def token() -> str | None:

@@ -1,125 +1,16 @@
-"""Encoders with weights, as data: what is given to the network, which network, and where its weights are."""
+"""Encoders with weights that others trained, wherever on this machine those are."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_pathlupi.errors import WeightsError
+from napari_pathlupi.errors import MissingExtraError, WeightsError
 from napari_pathlupi.patch_encoders._encoder import Loaded, PatchEncoder, Readiness, State
+from napari_pathlupi.patch_encoders._places import find, kept, missing_libraries, token
+from napari_pathlupi.patch_encoders._published import Architecture, Preparation, Weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
-
     from napari_pathlupi.core.features import EncoderIdentity
-
-    Tensors = Mapping[str, Tensor]
-
-Colour = tuple[float, float, float]
-
-IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
-IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
-HALF: Colour = (0.5, 0.5, 0.5)
-"""Mean and standard deviation that bring 0..1 to -1..1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What happens to a tile before the network, as its publishers do it with Pillow and torchvision.
-
-    Parameters
-    ----------
-    input_px
-        Side of what the network sees; cropped from the centre.
-    resize_px
-        Side after resizing, before the crop; 0: as the tile is.
-    interpolation
-        Of the resizing, always with anti-aliasing.
-    mean, std
-        Of red, green and blue between 0 and 1.
-    """
-
-    input_px: int = 224
-    resize_px: int = 0
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    mean: Colour = IMAGENET_MEAN
-    std: Colour = IMAGENET_STD
-
-    @property
-    def words(self) -> str:
-        """What happens to a tile, for a card."""
-        resizing = f"resized to {self.resize_px} px ({self.interpolation}, anti-aliased), " if self.resize_px else ""
-        mean, std = (" ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
-        return f"sees {self.input_px} px: {resizing}mean {mean}, std {std}"
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Where the weights of a network are given out.
-
-    Parameters
-    ----------
-    repository
-        Name on the Hugging Face Hub; "" where the publishers give out a file elsewhere.
-    files
-        Names that the file may have there, best first.
-    page
-        Address of the page that gives them out, where it is not the repository's.
-    parameters
-        Published number of parameters, as "303 M" or "1.1 B"; "" where none was found.
-    of_whole_file
-        Whether that counts all of the file, of which the encoder is a part.
-    """
-
-    repository: str
-    files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
-    page: str = ""
-    parameters: str = ""
-    of_whole_file: bool = False
-
-    @property
-    def address(self) -> str:
-        """The page that gives them out."""
-        return self.page or f"https://huggingface.co/{self.repository}"
-
-    @property
-    def size(self) -> str:
-        """About how large the file is, "" when unknown: four bytes a parameter."""
-        return f"about {self.millions * 4e-3:.2g} GB" if self.parameters else ""
-
-    @property
-    def count_words(self) -> str:
-        """Published number of parameters and whether a test compares the network with it, for a card."""
-        if self.parameters and not self.of_whole_file:
-            return f"{self.parameters}, as published"
-        return f"{self.parameters} in the whole file; count not checked" if self.parameters else "count not checked"
-
-    @property
-    def millions(self) -> float:
-        """Published number of parameters in millions, 0 where none was found."""
-        number, _, unit = self.parameters.partition(" ")
-        return float(number or 0) * (1000 if unit == "B" else 1)
-
-
-class Architecture(ABC):
-    """Builds a network and takes its tensors out of a published file."""
-
-    __slots__ = ()
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Libraries that are no part of the plain installation."""
-        return ("timm", "huggingface_hub")
-
-    @abstractmethod
-    def build(self) -> "Module":
-        """Return the network: (tiles, 3, input_px, input_px) normalised -> (tiles, dim)."""
-
-    @abstractmethod
-    def tensors(self, published: "Tensors", network: "Module") -> "Tensors":
-        """Return the network's tensors by its own names, from those in the file by theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,18 +55,53 @@ class PretrainedEncoder(PatchEncoder):
         identity.must_equal(self.identity_of(identity.version), what)
 
     def readiness(self) -> Readiness:
-        from napari_pathlupi.patch_encoders import _places
-
-        missing = _places.missing_libraries(self)
+        missing = missing_libraries(self.architecture)
         if missing:
             return Readiness(State.NEEDS_EXTRA, missing)
         try:
-            found = _places.find(self)
+            found = self.find()
         except WeightsError as error:
             return Readiness(State.NEEDS_FILE, str(error), self.weights.address)
-        return Readiness(State.LOCAL, f"{found}") if found else _places.what_is_needed(self)
+        return Readiness(State.LOCAL, f"{found}") if found else self._next_step()
+
+    def find(self, named: Path | None = None) -> Path | None:
+        """Return the file with its weights, or None when it is nowhere on this machine.
+
+        Raises
+        ------
+        WeightsError
+            When a place was named and holds no weights.
+        SettingsError
+            When what is kept cannot be read.
+        """
+        return find(self.weights, (self.name, *self.aliases), named)
+
+    def _next_step(self) -> Readiness:
+        """What to do about weights that are not on this machine."""
+        name, weights = self.name, self.weights
+        get = f"get them with: pathlupi encoders get {name}"
+        if not weights.repository:
+            words = f"Its publishers give out a file at {weights.address}: pathlupi encoders use {name} FILE"
+            return Readiness(State.NEEDS_FILE, words, weights.address)
+        if self.gated and self.file_name not in kept().licences:
+            words = f"Accept its licence ({self.licence}) at {weights.address}; then {get}"
+            return Readiness(State.NEEDS_LICENCE, words, weights.address)
+        if self.gated and not token():
+            words = f"Its weights need your Hugging Face token in HF_TOKEN (or: hf auth login); then {get}"
+            return Readiness(State.NEEDS_TOKEN, words, "https://huggingface.co/settings/tokens")
+        size = f" ({weights.size})" if weights.size else ""
+        return Readiness(State.NEEDS_DOWNLOAD, f"Its weights are not on this machine{size}: {get}", weights.address)
 
     def load(self, device: str, weights: Path | None = None) -> Loaded:
-        from napari_pathlupi.patch_encoders._loading import load_pretrained
+        from napari_pathlupi.patch_encoders._loading import Prepared, filled, on_device
 
-        return load_pretrained(self, device, weights)
+        missing = missing_libraries(self.architecture)
+        if missing:
+            raise MissingExtraError(missing)
+        path = self.find(weights)
+        if path is None:
+            raise WeightsError(f"{self.title}: {self._next_step().words}")
+        network, digest = filled(self.architecture, path, self.name, self.weights.address)
+        prepared = Prepared(network, self.preparation, self.tile_px)
+        encode, precision = on_device(prepared, device, self.precision)
+        return Loaded(encode, self.identity_of(f"{self.version}.{digest[:16]}"), precision, prepared)

@@ -6,13 +6,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_pathlupi.core.extras import load_extra
-from napari_pathlupi.patch_encoders._places import INSTALL
-from napari_pathlupi.patch_encoders._pretrained import Architecture
+from napari_pathlupi.patch_encoders._published import INSTALL, Architecture
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import Tensors
+    from napari_pathlupi.patch_encoders._published import Tensors
 
 
 def timm() -> ModuleType:

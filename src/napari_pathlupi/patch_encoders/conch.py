@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Architecture, Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import Tensors
+    from napari_pathlupi.patch_encoders._published import Tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Architecture, Preparation, Weights
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import Tensors
+    from napari_pathlupi.patch_encoders._published import Tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """GPFM of the Hong Kong University of Science and Technology."""
 
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 ENCODER = PretrainedEncoder(

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from napari_pathlupi.patch_encoders._pretrained import HALF, Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import HALF, Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 VITS16 = PretrainedEncoder(

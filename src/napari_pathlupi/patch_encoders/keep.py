@@ -6,13 +6,14 @@ Its own code replaces a layer of timm for the whole process; here the published 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Architecture, Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import Tensors
+    from napari_pathlupi.patch_encoders._published import Tensors
 
 
 @dataclass(frozen=True, slots=True)

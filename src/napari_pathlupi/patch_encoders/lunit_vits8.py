@@ -1,6 +1,7 @@
 """Lunit's small vision transformer of 8 px patches, trained by DINO."""
 
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 ENCODER = PretrainedEncoder(

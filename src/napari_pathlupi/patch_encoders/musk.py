@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_pathlupi.core.extras import load_extra
-from napari_pathlupi.patch_encoders._places import INSTALL
-from napari_pathlupi.patch_encoders._pretrained import HALF, Architecture, Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import HALF, INSTALL, Architecture, Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import timm
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import Tensors
+    from napari_pathlupi.patch_encoders._published import Tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Phikon and Phikon-v2 of Owkin."""
 
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 ENCODERS = (

@@ -4,13 +4,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_pathlupi.patch_encoders._pretrained import Architecture, Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Architecture, Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import timm
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from napari_pathlupi.patch_encoders._pretrained import Tensors
+    from napari_pathlupi.patch_encoders._published import Tensors
 
 STAGES = ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3")
 

@@ -1,6 +1,7 @@
 """UNI and UNI 2 of the Mahmood Lab."""
 
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 LICENCE = "CC-BY-NC-ND-4.0"

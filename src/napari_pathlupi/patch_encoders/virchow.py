@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from napari_pathlupi.patch_encoders._pretrained import Preparation, PretrainedEncoder, Weights
+from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
+from napari_pathlupi.patch_encoders._published import Preparation, Weights
 from napari_pathlupi.patch_encoders._timm import VisionTransformer
 
 NETWORK = VisionTransformer(

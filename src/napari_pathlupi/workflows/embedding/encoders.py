@@ -29,7 +29,7 @@ from napari_pathlupi.errors import (
 )
 from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.patch_encoders._encoder import State
-from napari_pathlupi.patch_encoders._places import Kept, find, kept, kept_file
+from napari_pathlupi.patch_encoders._places import Kept, kept, kept_file
 from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
 from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.simulation.programmes import draw_case
@@ -65,7 +65,7 @@ def keep_weights(name: str, place: Path) -> Path:
         When what is kept cannot be read or written.
     """
     encoder = with_weights(name)
-    file = find(encoder, place.absolute())
+    file = encoder.find(place.absolute())
     known = kept()
     _keep(replace(known, weights={**known.weights, encoder.file_name: str(place.absolute())}))
     return file or place
@@ -142,7 +142,7 @@ def get_steps(name: str, cancel: CancelFlag | None = None) -> Steps[Path]:
 
     encoder = with_weights(name)
     readiness = encoder.readiness()
-    if readiness.state is State.LOCAL and (found := find(encoder)):
+    if readiness.state is State.LOCAL and (found := encoder.find()):
         return found
     if readiness.state is State.NEEDS_EXTRA:
         raise MissingExtraError(readiness.words)

@@ -14,7 +14,7 @@ from napari_pathlupi.core.results import TILE_PROBABILITY, ReferenceCheck
 from napari_pathlupi.errors import InferenceError
 from napari_pathlupi.interchange.wsinfer import WsinferModel, is_wsinfer, read_wsinfer
 from napari_pathlupi.patch_encoders._encoder import Loaded
-from napari_pathlupi.patch_encoders._pretrained import Preparation
+from napari_pathlupi.patch_encoders._published import Preparation
 from napari_pathlupi.tasks._task import PALETTE
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class TileClassifier(Bundle):
 
     embeds_by = ""
     """It makes no embedding."""
+    mapped_sets = ()
+    """It knows no gene sets."""
 
     def load(self, device: str) -> Loaded:
         """Return what turns tiles into class probabilities on a device.
