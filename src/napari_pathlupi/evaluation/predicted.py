@@ -180,7 +180,11 @@ class Valued(Predicted):
 
     def measures(self) -> Mapping[str, Measure]:
         """Return R², Pearson's correlation and the mean absolute error of each value."""
-        parts = {"R²": measures.explained, "Pearson's r": measures.correlation, "Mean error": measures.absolute_error}
+        parts = {
+            "R²": measures.explained,
+            "Pearson's r": measures.correlation,
+            "Mean absolute error": measures.absolute_error,
+        }
         several = len(self.names) > 1
         return {
             f"{what} of {name}" if several else what: self._of_value(measure, k)

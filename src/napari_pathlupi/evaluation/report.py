@@ -19,6 +19,23 @@ from napari_pathlupi.evaluation.scoring import MEAN, POOLED, Comparison, Figure,
 if TYPE_CHECKING:
     import pandas as pd
 
+MEANINGS = {
+    "AUROC": "how often a case of the class gets a higher probability than one that is not; 0.5 is chance.",
+    "AUPRC": "mean precision over all thresholds; chance is the share of the class among the cases.",
+    "Balanced accuracy": "mean over the classes of the share that is recognised, by the most probable class.",
+    "F1": "harmonic mean of precision and recall of the most probable class.",
+    "Cohen's kappa": "agreement beyond chance; the quadratic one weighs how far apart ordered classes are.",
+    "Brier score": "mean squared error of the probabilities; 0 is best.",
+    "Calibration error": "by how much the most probable class is right more or less often than its probability says.",
+    "Coverage of the sets": "share of the cases whose conformal set holds the truth.",
+    "Classes in a set": "how large the sets are; 1 rules all others out.",
+    "C-index": "of two cases, how often the one of higher risk has the event first; 0.5 is chance.",
+    "R²": "share of the variance that is explained; 0 is as good as the mean, below it worse.",
+    "Pearson's r": "how close to a line predictions and truth lie, whatever its slope.",
+    "Mean absolute error": "in the unit of the value.",
+}
+"""What each measure says, by how its name begins."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
@@ -57,7 +74,7 @@ class Evaluation:
         kind = "outcome" if isinstance(told, Survived) else "class" if isinstance(told, Classified) else ""
         apart = len(set(self.predictions.folds)) > 1 and not self.predictions.several
         strata = " and ".join(filter(None, [kind, "fold" * apart]))
-        drawn = f"within each {strata}, so that every resample has all" if strata else "all together"
+        drawn = f"within each {strata}, so that no resample lacks one" if strata else "all together"
         return (
             f"Intervals: {100 * self.config.level:g} %, from {self.config.resamples:,} resamples of the patients "
             f"(drawn {drawn}; seed {self.config.seed})."
@@ -74,6 +91,7 @@ def report(evaluation: Evaluation, colours: Sequence[str]) -> str:
         about=escape(_about(pooled)),
         protocol=escape(evaluation.protocol + _pooling(evaluation.predictions)),
         figures=_figures(evaluation.scores),
+        meanings="".join(f"<dt>{name}</dt><dd>{escape(words)}</dd>" for name, words in _meanings(evaluation)),
         comparison=_comparison(evaluation),
         plots="\n".join(_picture(*picture) for picture in pictures),
         notes="".join(f"<li>{escape(note)}</li>" for note in evaluation.notes),
@@ -88,9 +106,18 @@ def _about(told: Predicted) -> str:
     if isinstance(told, Survived):
         return f"{len(told)} cases, {int(told.events.sum())} with the event"
     if isinstance(told, Labelled):
-        counts = np.nansum(told.truth, axis=0).astype(int)
-        return f"{len(told)} cases: " + ", ".join(f"{n} {c}" for n, c in zip(told.labels, counts, strict=True))
+        held, known = np.nansum(told.truth, axis=0), np.isfinite(told.truth).sum(axis=0)
+        parts = zip(told.labels, held, known, strict=True)
+        return f"{len(told)} cases: " + ", ".join(f"{name} in {n:.0f} of {of}" for name, n, of in parts)
     return f"{len(told)} cases"
+
+
+def _meanings(evaluation: Evaluation) -> Iterable[tuple[str, str]]:
+    """What the measures of the table mean, for whom they are not daily bread."""
+    there = evaluation.scores[-1].figures
+    for name, words in MEANINGS.items():
+        if any(measure == name or measure.startswith((f"{name} (", f"{name} of ")) for measure in there):
+            yield name, words
 
 
 def _pooling(predictions: Predictions) -> str:
@@ -104,10 +131,11 @@ def _pooling(predictions: Predictions) -> str:
 
 def _figures(scores: Sequence[Score]) -> str:
     """Measures down, parts across; of single folds the value alone, the intervals are in the CSV."""
-    heads = "".join(f"<th>{_fold(s.part)}<br>{s.cases} cases</th>" for s in scores)
+    wide = (MEAN, POOLED)
+    heads = "".join(f"<th{' colspan=2' * (s.part in wide)}>{_fold(s.part)}<br>{s.cases} cases</th>" for s in scores)
     rows = []
     for i, name in enumerate(scores[-1].figures):
-        cells = "".join(f"<td>{_cell(s.figures[name], s.part in (MEAN, POOLED))}</td>" for s in scores)
+        cells = "".join(_cells(s.figures[name], s.part in wide) for s in scores)
         rows.append(f"<tr{' class=first' * (not i)}><td>{escape(name)}</td>{cells}</tr>")
     return f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
@@ -116,11 +144,10 @@ def _fold(part: str) -> str:
     return part if part in (MEAN, POOLED) else f"fold {escape(part)}"
 
 
-def _cell(figure: Figure, interval: bool) -> str:
-    if np.isnan(figure.value):
-        return "–"
-    ends = f' <span class="interval">{figure.low:.3f} to {figure.high:.3f}</span>' if interval else ""
-    return f"{figure.value:.3f}{ends}"
+def _cells(figure: Figure, interval: bool) -> str:
+    value = "–" if np.isnan(figure.value) else f"{figure.value:.3f}"
+    ends = "" if np.isnan([figure.low, figure.high]).any() else f"{figure.low:.3f} to {figure.high:.3f}"
+    return f"<td>{value}</td>" + f'<td class="interval">{ends}</td>' * interval
 
 
 def _comparison(evaluation: Evaluation) -> str:
@@ -128,14 +155,14 @@ def _comparison(evaluation: Evaluation) -> str:
     if found is None:
         return ""
     rows = [
-        f"<tr><td>{escape(name)}</td><td>{d.first:.3f}</td><td>{d.second:.3f}</td><td>{d.gap.value:+.3f} "
-        f'<span class="interval">{d.gap.low:+.3f} to {d.gap.high:+.3f}</span></td><td>{_p(d.p)}</td></tr>'
+        f"<tr><td>{escape(name)}</td><td>{d.first:.3f}</td><td>{d.second:.3f}</td><td>{d.gap.value:+.3f}</td>"
+        f'<td class="interval">{d.gap.low:+.3f} to {d.gap.high:+.3f}</td><td>{_p(d.p)}</td></tr>'
         for name, d in found.differences.items()
     ]
     rows += [
         f"<tr><td>AUROC of {escape(name)}, DeLong</td><td>{test.first:.3f}</td><td>{test.second:.3f}</td>"
-        f'<td>{test.first - test.second:+.3f} <span class="interval">{test.interval[0]:+.3f} to '
-        f"{test.interval[1]:+.3f}</span></td><td>{_p(test.p)}</td></tr>"
+        f'<td>{test.first - test.second:+.3f}</td><td class="interval">{test.interval[0]:+.3f} to '
+        f"{test.interval[1]:+.3f}</td><td>{_p(test.p)}</td></tr>"
         for name, test in found.delong.items()
     ]
     others = found.only_first + found.only_second
@@ -145,7 +172,7 @@ def _comparison(evaluation: Evaluation) -> str:
     )
     return (
         f'<section><h2>Against {escape(evaluation.against)}</h2><p class="soft">{words}</p><div class="wide"><table>'
-        "<thead><tr><th></th><th>this</th><th>other</th><th>difference</th><th>p</th></tr></thead>"
+        "<thead><tr><th></th><th>this</th><th>other</th><th colspan=2>difference</th><th>p</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div></section>"
     )
 

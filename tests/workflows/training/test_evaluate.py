@@ -75,7 +75,7 @@ def test_the_report_needs_nothing_from_outside_and_no_word_becomes_markup(folder
     assert "Luminal &lt;A&gt;" in page and "<A>" not in page
     assert "Research use only" in page
     pictures = re.findall(r"data:image/png;base64,([^\"]+)", page)
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
 
 
@@ -145,7 +145,7 @@ def test_labels_with_columns_of_their_own_and_values_are_told_by_their_names(fol
     assert {"AUROC of TP53", "AUROC of MSI"} < set(found.scores[-1].figures)
     table = pd.DataFrame({"case_id": CASES, "value_Purity": np.arange(60.0) + 1})
     found = evaluate(save(folder, table), folder / "cohort.csv", config=QUICK)
-    assert found.scores[-1].figures["Mean error"].value == pytest.approx(1)
+    assert found.scores[-1].figures["Mean absolute error"].value == pytest.approx(1)
     write_evaluation(found, folder)
 
 
@@ -177,7 +177,7 @@ def test_cases_without_a_label_or_a_prediction_are_counted(folder):
     table = save(folder, predicted().iloc[:50])
     predictions, notes = read_predictions(table, folder / "cohort.csv")
     assert len(predictions.names) == 47
-    assert "47 are evaluated, 2 are not in cohort.csv, 1 have no label there. 10 cases" in notes[0]
+    assert "47 are evaluated; 2 are not in cohort.csv; 1 have no label there; 10 cases" in notes[0]
 
 
 def spoiled(name: str) -> pd.DataFrame:

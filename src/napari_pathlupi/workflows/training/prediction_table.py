@@ -215,8 +215,12 @@ def _sets(cells: Cells, endpoint: Endpoint) -> npt.NDArray[np.bool_] | None:
 
 def _counted(cells: Cells, cases: set[str], known: Cohort, predictions: Predictions) -> str:
     unlabelled = sum(case in cases for case, there in zip(known.names, known.labelled, strict=True) if not there)
-    return (
-        f"{cells.name}: {len(cells.frame)} rows of {len(cases)} cases; {len(predictions.names)} are evaluated, "
-        f"{len(cases - set(known.names))} are not in {known.source}, {unlabelled} have no label there. "
-        f"{len(set(known.names) - cases)} cases of {known.source} were not predicted."
+    absent, left = len(cases - set(known.names)), len(set(known.names) - cases)
+    parts = (
+        f"{cells.name}: {len(cells.frame)} rows of {len(cases)} cases",
+        f"{len(predictions.names)} are evaluated",
+        *((f"{absent} are not in {known.source}",) if absent else ()),
+        *((f"{unlabelled} have no label there",) if unlabelled else ()),
+        *((f"{left} cases of {known.source} were not predicted",) if left else ()),
     )
+    return f"{'; '.join(parts)}."
