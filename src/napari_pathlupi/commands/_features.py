@@ -45,6 +45,6 @@ def predict_from_features(chosen: argparse.Namespace) -> None:
     for place in chosen.features:
         slide, note = opened(chosen.slide, chosen) if chosen.slide else (None, "")
         bag = features_of(place, slide, stated_by(chosen))
-        prediction = predict_bag(bag, bundle, slide.path.name if slide else Path(place).name)
+        prediction = predict_bag(bag, bundle, slide.path.name if slide else Path(place).name, chosen.gene_sets)
         frame = slide.frame if slide else frame_of(bag)
         tell(prediction, note, save_prediction(prediction, frame, chosen.out, chosen.also))

@@ -39,7 +39,8 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
     ``attention``: share of the model's attention. ``attention_percentile``: share of the tiles read that have no more
     attention. ``attention_times_uniform``: attention in units of an even spread. ``attention_head 1`` …: share of the
     attention of that head, where there are several. ``evidence_…``: one per class.
-    Attention and evidence are missing where the tile was not read; a model without attention has no such columns.
+    ``gene_set_…``: what the model claims of each gene set that was asked for, an exact share of its activity or of the
+    attention of its token. All are missing where the tile was not read; a model without attention has no such columns.
     """
     import pandas as pd
 
@@ -63,7 +64,9 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
         table["attention_times_uniform"] = prediction.times_uniform
         table = table.assign(**{f"attention_{name}": shares for name, shares in prediction.heads.items()})
     values = np.where(prediction.read[:, None], prediction.evidence.values, np.float32(np.nan))
-    return table.assign(**{f"evidence_{name}": values[:, i] for i, name in enumerate(prediction.evidence.names)})
+    table = table.assign(**{f"evidence_{name}": values[:, i] for i, name in enumerate(prediction.evidence.names)})
+    claimed = prediction.gene_sets.maps if prediction.gene_sets else {}
+    return table.assign(**{f"gene_set_{name}": made.values for name, made in claimed.items()})
 
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:

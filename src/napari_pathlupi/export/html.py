@@ -3,13 +3,14 @@
 import base64
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY, AnswerRow, Prediction
@@ -18,6 +19,9 @@ from napari_pathlupi.export._whole_file import whole_file
 
 _COLOURMAP = "inferno"
 """Perceptually uniform, and read alike by the colour-blind and in print."""
+
+SIGNED = ("#0072b2", "#9cc8e4", "#fbfbfb", "#f5c08a", "#d55e00")
+"""From against to for, blue to orange: told apart by the colour-blind (our choice)."""
 
 _GENE_SETS_SHOWN = 10
 
@@ -48,6 +52,7 @@ def report(prediction: Prediction) -> str:
         ),
         activity=_activity(prediction),
         map=_figure(prediction) if prediction.maps else "",
+        gene_sets=_gene_sets(prediction),
         provenance=_table(_provenance(prediction)),
         research_use=escape(RESEARCH_USE_ONLY),
     )
@@ -88,11 +93,27 @@ def _activity(prediction: Prediction) -> str:
     )
 
 
+def _gene_sets(prediction: Prediction) -> str:
+    """The maps of gene sets that were asked for, or nothing."""
+    maps = prediction.gene_sets.maps if prediction.gene_sets else {}
+    figures = ""
+    for name, made in maps.items():
+        png = _map_png(prediction, made.drawn, made.quantity, SIGNED if made.signed else _COLOURMAP)
+        figures += f"<h3>{escape(name.replace('_', ' '))}</h3>{_figure_of(png, name, made.words)}"
+    return f'<section class="maps"><h2>Gene sets, tile by tile</h2>{figures}</section>' if figures else ""
+
+
 def _figure(prediction: Prediction) -> str:
-    png = base64.b64encode(_map_png(prediction)).decode()
+    shown = _drawn(prediction)
+    png = _map_png(prediction, prediction.maps[shown], _begun(shown), _COLOURMAP)
+    return _figure_of(png, shown, _caption(prediction))
+
+
+def _figure_of(png: bytes, what: str, caption: str) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return (
-        f'<figure><img alt="Map: {escape(_drawn(prediction))} of each tile" src="data:image/png;base64,{png}">'
-        f'<figcaption class="soft">{escape(_caption(prediction))}</figcaption></figure>'
+        f'<figure><img alt="Map: {escape(what)} of each tile" src="{source}">'
+        f'<figcaption class="soft">{escape(caption)}</figcaption></figure>'
     )
 
 
@@ -130,18 +151,21 @@ def _provenance(prediction: Prediction) -> Iterable[tuple[str, str]]:
     yield "Slide encoder", origin.slide_encoder
     yield "Device", origin.device
     yield "Versions", ", ".join(f"{name} {version}" for name, version in origin.versions.items())
-    yield "Settings", ", ".join(f"{name} = {value}" for name, value in origin.settings.items())
+    yield "Settings", ", ".join(f"{name} = {value}" for name, value in origin.settings.items() if value not in ((), ""))
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
     return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows if value)
 
 
-def _map_png(prediction: Prediction) -> bytes:
+def _map_png(
+    prediction: Prediction, drawn: npt.NDArray[np.float32], quantity: str, colours: str | Sequence[str]
+) -> bytes:
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
-    shown = _drawn(prediction)
-    heatmap = prediction.grid.raster(prediction.maps[shown], _begun(shown))
+    heatmap = prediction.grid.raster(drawn, quantity)
+    shades = colours if isinstance(colours, str) else LinearSegmentedColormap.from_list("signed", colours)
     rows, columns = heatmap.values.shape
     mpp = prediction.grid.slide_mpp
     height_mm, width_mm = rows * heatmap.step_px0[0] * mpp.y / 1000, columns * heatmap.step_px0[1] * mpp.x / 1000
@@ -149,7 +173,8 @@ def _map_png(prediction: Prediction) -> bytes:
     extent = left_mm, left_mm + width_mm, top_mm + height_mm, top_mm
     figure = Figure(figsize=(6.4, float(np.clip(5.2 * height_mm / width_mm, 2.0, 8.0)) + 0.7), layout="constrained")
     axes = figure.add_subplot(facecolor="#e9ebee")
-    picture = axes.imshow(heatmap.values, cmap=_COLOURMAP, vmin=0, vmax=1, interpolation="nearest", extent=extent)
+    lowest = 0 if isinstance(colours, str) else -1
+    picture = axes.imshow(heatmap.values, shades, vmin=lowest, vmax=1, interpolation="nearest", extent=extent)
     axes.set(xlabel="mm", ylabel="mm")
     axes.spines[:].set_visible(False)
     figure.colorbar(picture, ax=axes, label=heatmap.quantity, shrink=0.8).outline.set_visible(False)

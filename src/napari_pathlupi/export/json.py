@@ -33,10 +33,25 @@ def summary(prediction: Prediction) -> dict[str, Any]:
             },
             "evidence_method": prediction.evidence.method,
             "gene_set_activity": prediction.activity,
+            "gene_set_maps": _gene_sets(prediction),
             "provenance": prediction.provenance.as_dict(),
         }
     )
     return values
+
+
+def _gene_sets(prediction: Prediction) -> dict[str, Any]:
+    """What was claimed where it was mapped; the maps themselves are in the table and the picture of the tiles."""
+    maps = prediction.gene_sets.maps if prediction.gene_sets else {}
+    return {
+        name: {
+            "words": made.words,
+            "method": made.method,
+            "activity_of_folds": made.claims,
+            "agreement_of_folds": made.agreement,
+        }
+        for name, made in maps.items()
+    }
 
 
 def _json_value(value: Any) -> Any:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_pathlupi.core.gene_sets import pictures
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.errors import OutputError
@@ -12,12 +13,15 @@ from napari_pathlupi.export._whole_file import whole_file
 
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
-    """Write each map, 0 to 1, NaN where nothing was read; one pixel is one tile stride, several maps are channels."""
+    """Write each map, NaN where nothing was read; one pixel is one tile stride, several maps are channels.
+
+    Maps go from 0 to 1, those of gene sets from -1 to 1 where a tile may speak against the activity.
+    """
     import tifffile
 
-    if not prediction.maps:
+    if not (maps := {**prediction.maps, **pictures(prediction.gene_sets)}):
         raise OutputError(f"there is no map to write to {path.name}: the model gives no attention.")
-    heatmaps = [prediction.grid.raster(values, what) for what, values in prediction.maps.items()]
+    heatmaps = [prediction.grid.raster(values, what) for what, values in maps.items()]
     mpp, (step_y, step_x) = prediction.grid.slide_mpp, heatmaps[0].step_px0
     names = [heatmap.quantity for heatmap in heatmaps]
     one = len(heatmaps) == 1
@@ -45,4 +49,4 @@ def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
 
 
 TILES = "probabilities of the tiles"
-EXPORT = Export("Map", ".ome.tif", _write, fits=lambda made: bool(made.maps))
+EXPORT = Export("Map", ".ome.tif", _write, fits=lambda made: bool(made.maps or pictures(made.gene_sets)))

@@ -17,18 +17,21 @@ from napari_pathlupi.export.geojson import write_regions
 def tiles(prediction: Prediction) -> Iterator[AnnotatedRegion]:
     """Yield each tile that was read: a locked tile object, as WSInfer writes them.
 
-    Its measurements are ``prob_…`` for each class where tiles were classified; otherwise its attention and evidence.
+    Its measurements are ``prob_…`` for each class where tiles were classified; otherwise its attention and evidence,
+    and what the model claims of each gene set that was asked for.
     """
     grid, evidence = prediction.grid, prediction.evidence
     prefix = "prob_" if prediction.classifies_tiles else "Evidence: "
     names = [f"{prefix}{name}" for name in evidence.names]
     seed = f"{prediction.provenance.fingerprint} {prediction.provenance.model_digest}"
     (height, width), origins, percentile = grid.side_px0, grid.origins_px0, prediction.percentile
+    claimed = prediction.gene_sets.maps if prediction.gene_sets else {}
     for index in np.flatnonzero(prediction.read):
         top, left = origins[index]
         measured = {name: float(value) for name, value in zip(names, evidence.values[index], strict=True)}
         if prediction.attention is not None:
             measured["Attention (percentile)"] = float(percentile[index])
+        measured |= {f"Claimed: {name}": float(made.values[index]) for name, made in claimed.items()}
         yield AnnotatedRegion(
             shapely.box(left, top, left + width, top + height),
             measurements=measured,

@@ -8,10 +8,11 @@ import torch
 
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
 from napari_pathlupi.catalogue import slide_encoders
+from napari_pathlupi.core.gene_sets import OF_ACTIVITY
 from napari_pathlupi.errors import InferenceError, MismatchError
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.prediction.model import SlideModel
-from napari_pathlupi.workflows.prediction.stream import OF_ACTIVITY, StreamConfig, infer_stream
+from napari_pathlupi.workflows.prediction.stream import StreamConfig, infer_stream
 
 DIM, TILES = 12, 101
 IN_PARTS = [name for name in slide_encoders if slide_encoders[name].streams]

@@ -74,6 +74,11 @@ class Ensemble:
         return self.models[0].evidence_names
 
     @property
+    def mapped_sets(self) -> tuple[str, ...]:
+        """Gene sets that have a map: those of the models trained with expression."""
+        return next((model.mapped_sets for model in self.models if model.objective is not None), ())
+
+    @property
     def embeds_by(self) -> str:
         """What makes its embeddings: the slide encoder, a digest of its weights, and the patch encoder.
 

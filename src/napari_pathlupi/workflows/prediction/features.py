@@ -1,9 +1,10 @@
 """Features that are there already: judged by a model without touching a pixel, and given to other software."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from napari_pathlupi.slides import Slide
 from napari_pathlupi.store import FeatureStore
 from napari_pathlupi.workflows.prediction.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.prediction.predict import provenance_of
+
+if TYPE_CHECKING:
+    from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 
 NO_SLIDE = "The slide was not there: outlines are in level-0 pixels of its file, not of the part that QuPath crops to."
 
@@ -62,7 +66,13 @@ def is_store(place: str | Path) -> bool:
     return ("://" in str(place) or Path(place).is_dir()) and any(FeatureStore(place).stored())
 
 
-def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Prediction:
+def predict_bag(
+    bag: FeatureBag,
+    bundle: Bundle,
+    slide_name: str = "",
+    gene_sets: Sequence[str] = (),
+    keep_features: bool = False,
+) -> Prediction:
     """Return what a model says of features that are there already; no pixel is read.
 
     Answer and map come from one forward pass, as of `napari_pathlupi.workflows.prediction.predict.predict`.
@@ -73,21 +83,29 @@ def predict_bag(bag: FeatureBag, bundle: Bundle, slide_name: str = "") -> Predic
         Of the patch encoder of the model. Where other software does not say which weights it used, that is noted.
     bundle, slide_name
         The model, and what results are called after.
+    gene_sets, keep_features
+        Gene sets to map, and whether the tile vectors are kept that more maps are made from.
 
     Raises
     ------
     MismatchError
-        When the model reads features of another encoder or scale, with both named.
+        When the model reads features of another encoder or scale, with both named, or has no map of a gene set.
     InferenceError
         When the network fails.
     """
     from napari_pathlupi.workflows.prediction.ensemble import Ensemble
+    from napari_pathlupi.workflows.prediction.gene_sets import asked_sets, with_gene_sets
 
     if isinstance(bundle, TileClassifier):
         raise MismatchError(f"{bundle.card.title} judges tiles from their pixels: give it the slide, not features.")
     bundle.card.patch_encoder.identity.must_fit(bag.encoder, f"the model {bundle.card.title!r}")
-    output = (model := Ensemble.from_bundle(bundle)).infer(bag.features)
-    made_by = bag.source or "an earlier run"
+    names = asked_sets((model := Ensemble.from_bundle(bundle)).mapped_sets, gene_sets)
+    prediction = _judged(bag, bundle, model, slide_name)
+    return with_gene_sets(prediction, model, bag.features, names, bag.features if keep_features else None)
+
+
+def _judged(bag: FeatureBag, bundle: Bundle, model: "Ensemble", slide_name: str) -> Prediction:
+    output, made_by = model.infer(bag.features), bag.source or "an earlier run"
     fingerprint = bag.fingerprint or hashlib.sha256(bag.features.tobytes()).hexdigest()[:32]
     words = f"CPU, on features of {made_by}; no pixel was read"
     return Prediction(

@@ -16,6 +16,7 @@ from napari_pathlupi.catalogue import objectives, slide_encoders, tasks
 from napari_pathlupi.core.results import NO_ATTENTION, TILE_PROBABILITY, Answer, ReferenceCheck
 from napari_pathlupi.errors import InferenceError, MismatchError
 from napari_pathlupi.molecular.objectives._objective import Objective
+from napari_pathlupi.molecular.objectives.reconstruction import Reconstruction
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.prediction.reference import Reference
@@ -126,6 +127,14 @@ class SlideModel(nn.Module):
         if self.objective is None or self.recipe.objective is None:
             return ()
         return self.objective.sets or self.recipe.objective.targets
+
+    @property
+    def mapped_sets(self) -> tuple[str, ...]:
+        """Gene sets that have a map: of an encoder read in parts, with a token or a linear head for each set."""
+        tokens = self.slide_encoder.token_shape[0]
+        linear = isinstance(self.objective, Reconstruction) and not tokens
+        has = self.slide_encoder.streams and (linear or tokens == len(self.gene_sets))
+        return tuple(self.gene_sets) if has else ()
 
     def standardise(self, features: Float[Tensor, "*tiles dim"]) -> Float[Tensor, "*tiles dim"]:
         """Return features with mean 0 and standard deviation 1 over the training tiles."""

@@ -37,7 +37,15 @@ COMPUTED_WITH = ("napari-pathlupi", "numpy", "torch", "tifffile", "simplejpeg")
 
 @dataclass(frozen=True, slots=True)
 class PredictConfig(TiledConfig):
-    """How a slide is read for a prediction: as for embedding, and which tiles."""
+    """How a slide is read for a prediction: as for embedding, and what is told of it.
+
+    Parameters
+    ----------
+    gene_sets
+        Gene sets to map tile by tile, of a model trained with them; several may be joined by commas.
+    """
+
+    gene_sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,11 +128,17 @@ def predict_steps(
 
 
 def planned_steps(
-    slide: Slide, bundle: Bundle, config: PredictConfig, what: Plan, cancel: CancelFlag | None = None
+    slide: Slide,
+    bundle: Bundle,
+    config: PredictConfig,
+    what: Plan,
+    cancel: CancelFlag | None = None,
+    keep_features: bool = False,
 ) -> Steps[Prediction]:
     """Yield progress and return the prediction that was planned.
 
-    Asked to stop by ``cancel``, it ends after the batch at hand and returns what was read so far, marked partial.
+    Asked to stop by ``cancel``, it ends after the batch at hand and returns what was read so far, marked partial. Of a
+    model with maps of gene sets, ``keep_features`` keeps the tile vectors that more maps are made from.
 
     Raises
     ------
@@ -134,9 +148,11 @@ def planned_steps(
         When the slide, the model or the device will not do; never a RuntimeError.
     """
     from napari_pathlupi.workflows.prediction.ensemble import Ensemble
+    from napari_pathlupi.workflows.prediction.gene_sets import asked_sets, with_gene_sets
 
     model = bundle if isinstance(bundle, TileClassifier) else Ensemble.from_bundle(bundle)
-    work = _Run(slide, bundle, config, what, model)
+    names = asked_sets(model.mapped_sets, config.gene_sets)
+    work = _Run(slide, bundle, replace(config, gene_sets=names), what, model)
     last = time.monotonic()
     for progress in work.read() if not cancel else ():
         if time.monotonic() - last > SECONDS_BETWEEN_PROVISIONAL and not cancel:
@@ -147,7 +163,8 @@ def planned_steps(
             break
     if not work.seen.any():
         raise Cancelled("Stopped before the first tile was read: there is nothing to show.")
-    return work.prediction()
+    kept = work.features if keep_features else None
+    return with_gene_sets(work.prediction(), model, work.features, names, kept)
 
 
 def predict(

@@ -12,14 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_pathlupi.core.gene_sets import OF_ACTIVITY, OF_TOKENS, unknown_words
 from napari_pathlupi.core.results import Answer, ReferenceCheck
 from napari_pathlupi.errors import InferenceError, MismatchError, OutputError
 from napari_pathlupi.molecular.objectives.reconstruction import Reconstruction
 from napari_pathlupi.slide_encoders._stream import Stream, precise
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.prediction.model import SlideModel, device_failures
-
-OF_TOKENS, OF_ACTIVITY = "attention of the gene set's token", "exact share of the gene set's activity"
 
 
 class Bag(Protocol):
@@ -174,16 +173,13 @@ class _Reading:
 
     def _maps(self) -> tuple[tuple[str, ...], Tensor]:
         """Which gene sets have maps, and what evidence is asked for: of the outputs and of those sets."""
-        model, wanted, tokens = self.model, self.config.maps, self.model.slide_encoder.token_shape[0]
-        linear = isinstance(model.objective, Reconstruction) and not tokens
-        names = tuple(model.gene_sets) if linear or tokens == len(model.gene_sets) else ()
-        strange = [name for name in wanted if name not in names]
-        if strange or (self.config.maps_to and (linear or not names)):
-            known = ", ".join(names) or "none, as there is no token and no linear head for each"
+        model, wanted, names = self.model, self.config.maps, self.model.mapped_sets
+        linear = not model.slide_encoder.token_shape[0]
+        if strange := [name for name in wanted if name not in names]:
+            raise MismatchError(unknown_words(strange, names))
+        if self.config.maps_to and (linear or not names):
             raise MismatchError(
-                f"the model has no map of {', '.join(strange)}: known are {known}."
-                if strange
-                else "only a model with a token for each gene set writes all their maps: ask for some by their names."
+                "only a model with a token for each gene set writes all their maps: ask for some by their names."
             )
         rows = model.head.weight
         if linear and wanted:
