@@ -17,7 +17,17 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from _privileged_world import IDENTITY, WORLDS, World, gene_targets, labels_task, make_world, read_real, set_targets
+from _privileged_world import (
+    IDENTITY,
+    WORLDS,
+    World,
+    gene_targets,
+    given,
+    labels_task,
+    make_world,
+    read_real,
+    set_targets,
+)
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.catalogue import objectives, slide_encoders
 from napari_pathlupi.core.progress import run
@@ -59,7 +69,8 @@ class Variant:
     train
         How.
     rna
-        "own"; or a control: "other patient", "same class", "random sets", "half".
+        "own"; or a control: "other patient", "same class", "random sets", "half"; or "level out", without the mean gene
+        of each patient.
     everybody
         Whether the transcriptomes of patients without a label are learned from as well.
     world
@@ -105,6 +116,7 @@ VARIANTS: Mapping[str, Variant] = {
     "pathlupi-anchored, 3 x steps": Variant(replace(ANCHORED, steps=2100, rna_steps=900)),
     "survival: abmil": Variant(TRAINED, task="survival"),
     "survival: pathlupi-anchored": Variant(ANCHORED, task="survival"),
+    "level out": Variant(ANCHORED, rna="level out"),
 }
 
 
@@ -170,6 +182,7 @@ def plan(quick: bool) -> list[Cell]:
         ({"pam50": (100, 400)}, plateau),
         (SIZES, ("choice",)),
         ({"pam50": (400,)}, ("survival: abmil", "survival: pathlupi-anchored")),
+        (SIZES, ("level out",)),  # thought of after the others were seen
     ]
     return list(dict.fromkeys(cell for sizes, names in stages for cell in _stage(sizes, names)))
 
@@ -215,36 +228,11 @@ def _cases(cell: Cell, world: World) -> tuple[TrainingCases, TrainConfig]:
         table, sets = gene_targets(world, rows)
         config = replace(config, objective_settings={"sets": dict(sets)}, settings={"tokens": len(sets)})
     else:
-        table = set_targets(world, rows, variant.rna == "random sets")
+        table = set_targets(world, rows, variant.rna)
     targets = given(table.to_numpy()[rows], real.labels[rows], variant.rna, world.seed)
     known = np.where(np.isin(rows, labelled)[:, None], wanted[rows], np.nan)
     features = [world.bags.features[i] for i in rows]
     return TrainingCases(features, IDENTITY, task, known, targets, tuple(table.columns)), config
-
-
-def given(
-    targets: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], rna: str, seed: int
-) -> npt.NDArray[np.float64]:
-    """The transcriptomes as a control gives them."""
-    random, count = np.random.default_rng([seed, 5]), len(targets)
-    if rna == "other patient":
-        order = random.permutation(count)  # the next one along a random circle: never oneself
-        return targets[_next_along(order)]
-    if rna == "same class":
-        others = np.arange(count)
-        for label in np.unique(labels):
-            circle = random.permutation(np.flatnonzero(labels == label))
-            others[circle] = np.roll(circle, 1)
-        return targets[others]
-    if rna == "half":
-        return np.where(random.permutation(count)[:, None] < count // 2, np.nan, targets)
-    return targets
-
-
-def _next_along(order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    following = np.empty_like(order)
-    following[order] = np.roll(order, 1)
-    return following
 
 
 @torch.no_grad()

@@ -16,7 +16,8 @@ import torch
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score
 
-from _privileged_cells import ANCHORED, SEEDS, TRAINED, Variant, code_of, given
+from _privileged_cells import ANCHORED, SEEDS, TRAINED, Variant, code_of
+from _privileged_world import given
 from demo_model import planted_share
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.catalogue import objectives, slide_encoders

@@ -29,6 +29,8 @@ CONTROLS = (
     ("same class", BASELINE),
     ("random sets", BASELINE),
     ("half without RNA", BASELINE),
+    ("level out", BASELINE),
+    ("level out", DEFAULT),
     ("weight 1", BASELINE),
     (DEFAULT, BASELINE),
     ("weight 20", BASELINE),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from napari_pathlupi.bundle import CataloguePart
 from napari_pathlupi.core.features import EncoderIdentity
-from napari_pathlupi.molecular.expression import GeneSetScale
+from napari_pathlupi.molecular.expression import GeneSetScale, level_out
 from napari_pathlupi.molecular.gene_scale import GeneScale
 from napari_pathlupi.molecular.gene_sets import hallmark, measured_sets
 from napari_pathlupi.molecular.tables import ReadingOptions, read_expression
@@ -129,11 +129,16 @@ def _of_label(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return (columns - columns.mean(axis=0)) / columns.std(axis=0)
 
 
-def set_targets(world: World, train: Sequence[int], random_sets: bool = False) -> pd.DataFrame:
-    """Patients × gene sets, scaled on the training patients; or as many sets of any genes, of the same sizes."""
+def set_targets(world: World, train: Sequence[int], rna: str = "own") -> pd.DataFrame:
+    """Patients × gene sets, scaled on the training patients.
+
+    Or as many "random sets" of any genes, of the same sizes; or with the "level out" of each patient's genes.
+    """
     table, sets = world.real.expression, measured_sets(hallmark(), world.real.expression.columns, FEWEST_GENES)[0]
-    if random_sets:
+    if rna == "random sets":
         sets = _shuffled_sets(sets, list(table.columns), np.random.default_rng([world.seed, 4]))
+    if rna == "level out":
+        table = level_out(table)
     return GeneSetScale.fit(table.iloc[list(train)], sets).apply(table)
 
 
@@ -153,3 +158,28 @@ def _shuffled_sets(
 def labels_task(real: RealCohort) -> CataloguePart:
     """The task of a cohort's labels."""
     return CataloguePart(name="classification", settings={"classes": list(real.classes)})
+
+
+def given(
+    targets: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], rna: str, seed: int
+) -> npt.NDArray[np.float64]:
+    """The transcriptomes as a control gives them."""
+    random, count = np.random.default_rng([seed, 5]), len(targets)
+    if rna == "other patient":
+        order = random.permutation(count)  # the next one along a random circle: never oneself
+        return targets[_next_along(order)]
+    if rna == "same class":
+        others = np.arange(count)
+        for label in np.unique(labels):
+            circle = random.permutation(np.flatnonzero(labels == label))
+            others[circle] = np.roll(circle, 1)
+        return targets[others]
+    if rna == "half":
+        return np.where(random.permutation(count)[:, None] < count // 2, np.nan, targets)
+    return targets
+
+
+def _next_along(order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    following = np.empty_like(order)
+    following[order] = np.roll(order, 1)
+    return following

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from napari_pathlupi.errors import TableError
-from napari_pathlupi.molecular.expression import GeneSetScale
+from napari_pathlupi.molecular.expression import GeneSetScale, level_out
 
 SETS = {"UP": [f"U{i}" for i in range(6)], "DOWN": [f"D{i}" for i in range(6)], "RARE": ["U0", "X1", "X2"]}
 
@@ -102,3 +102,12 @@ def test_fits_a_real_expression_table(shared_data):
     assert targets.shape == (60, len(scale.names))
     assert len(scale.names) >= 45
     assert targets.notna().all(axis=None)
+
+
+def test_without_the_level_a_constant_on_all_log_genes_of_a_case_changes_nothing(table):
+    gaps = table.mask(np.random.default_rng(2).random(table.shape) < 0.1)
+    deeper = gaps.add(np.random.default_rng(1).normal(size=40), axis=0)
+    targets, same = (GeneSetScale.fit(t, SETS).apply(t) for t in (level_out(gaps), level_out(deeper)))
+    pd.testing.assert_frame_equal(targets, same)
+    with_level = GeneSetScale.fit(deeper, SETS).apply(deeper)
+    assert not np.allclose(with_level, GeneSetScale.fit(gaps, SETS).apply(gaps), atol=0.1)

@@ -96,6 +96,22 @@ class GeneSetScale:
         return pd.DataFrame((pooled - self.centre) / self.spread, index=table.index, columns=list(self.names))
 
 
+def level_out(table: pd.DataFrame) -> pd.DataFrame:
+    """Return cases × genes less the mean of the measured genes of each case.
+
+    In a logarithm, a factor on all genes of a case (how deep it was sequenced, how much of its RNA a few genes take)
+    is a constant, and changes nothing any more. Taking the middle of each sample from a logarithm is common before
+    samples are compared; the mean in place of the median is our choice. Genes rank and standardise as before.
+
+    Parameters
+    ----------
+    table
+        Cases × genes, in a logarithm or z-scores, NaN where not measured. *All* genes that were measured: the mean of
+        a few is no level.
+    """
+    return table.sub(table.mean(axis=1), axis=0)
+
+
 def numbers_only(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of expression as numbers, or raise `TableError`: cases and genes are there once, only numbers."""
     for axis, what in ((table.index, "case"), (table.columns, "gene")):

@@ -212,6 +212,20 @@ def test_expression_is_scaled_on_the_training_cases_alone(study: Path, tmp_path:
     np.testing.assert_array_equal(some[:, asked], genes[:, asked])
 
 
+def test_without_the_level_how_deep_a_case_was_sequenced_is_no_target(study: Path, tmp_path: Path) -> None:
+    rna = pd.read_csv(study.parent / "rna.csv", index_col=0)
+    deeper = tmp_path / "deeper.csv"
+    (rna + np.arange(1, len(rna) + 1)[:, None]).to_csv(deeper)
+    learned = []
+    for table in (study.parent / "rna.csv", deeper):
+        changes = [f'expression.table="{table}"', "expression.level_out=true"]
+        data = run(study_data_steps(read_study(study, changes)))
+        assert any("the mean of its measured genes was taken" in note for note in data.notes)
+        targets = Targets.of(data.expression, data.gene_sets, 5, (data.cohort, data.folds), "reconstruction")
+        learned.append(targets.scaled(data.folds.train(0))[0])
+    np.testing.assert_allclose(*learned, atol=1e-6)
+
+
 @pytest.mark.parametrize("epochs", [0, 2])
 def test_the_twin_without_expression_takes_as_many_steps(study: Path, epochs: int) -> None:
     config = read_study(study, [f"training.epochs={epochs}"])

@@ -218,7 +218,8 @@ def about_of(study: Study, results: Sequence[FoldResult], metrics: dict[str, Any
     choice = f"; its validation cases chose for the molecular loss the weight {weights} (0: without expression)"
     source = config.expression.gene_sets
     source = "MSigDB Hallmark 7.0" if source == HALLMARK else Path(source).name
-    sets = "" if study.targets is None else f"{len(study.targets.gene_sets)} gene sets of {source}"
+    less = ", less the mean gene of each case" if config.expression.level_out else ""
+    sets = "" if study.targets is None else f"{len(study.targets.gene_sets)} gene sets of {source}{less}"
     return About(
         name="".join(c if c.isalnum() else "-" for c in title.lower()).strip("-"),
         title=title,

@@ -58,12 +58,15 @@ class ExpressionPart(ReadingOptions):
         Sets with fewer measured genes that vary are left out.
     informative
         Whether an objective that reads genes asks only for those that tell the training cases of a fold apart.
+    level_out
+        Whether from each case the mean of all its measured genes is taken: how deep it was sequenced is no target then.
     """
 
     table: str = ""
     gene_sets: str = HALLMARK
     min_genes: int = MIN_GENES
     informative: bool = False
+    level_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

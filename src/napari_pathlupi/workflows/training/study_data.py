@@ -2,26 +2,26 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.bundle import CataloguePart
-from napari_pathlupi.catalogue import patch_encoders, tasks
+from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.cohort import Cohort, Pairing
 from napari_pathlupi.core.features import EncoderIdentity, FeatureBag
 from napari_pathlupi.core.folds import Folds, Rows
 from napari_pathlupi.core.progress import Progress, Steps
 from napari_pathlupi.core.tiles import TileGrid
-from napari_pathlupi.errors import FeaturesError, MismatchError, SettingsError, TableError, UnstatedError, reason_of
+from napari_pathlupi.errors import FeaturesError, MismatchError, TableError, UnstatedError, reason_of
 from napari_pathlupi.interchange._names import encoder_named
 from napari_pathlupi.interchange._read import read_bag
 from napari_pathlupi.interchange._told import Stated
+from napari_pathlupi.molecular.expression import level_out
 from napari_pathlupi.molecular.gene_sets import GeneSets, hallmark, read_gene_sets
 from napari_pathlupi.molecular.tables import Expression, ReadingOptions, read_expression
 from napari_pathlupi.store import FeatureStore
@@ -31,6 +31,7 @@ from napari_pathlupi.workflows.cases.split_file import read_split
 from napari_pathlupi.workflows.prediction.features import is_store
 from napari_pathlupi.workflows.training.bags import Bags, Features, Shelf
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, StudyConfig
+from napari_pathlupi.workflows.training.study_task import task_of
 from napari_pathlupi.workflows.training.validation import HeldOut
 
 NOT_KNOWN = "give their side with features.tile_px, and the µm per pixel of these as features.mpp; here:"
@@ -144,7 +145,7 @@ def study_data_steps(config: StudyConfig) -> Steps[StudyData]:
     return StudyData(
         cohort,
         folds,
-        _task(config, cohort, folds),
+        task_of(config.task, cohort, folds),
         identity,
         bags,
         owners,
@@ -162,7 +163,11 @@ def _expression(config: StudyConfig) -> tuple[Expression | None, GeneSets]:
     if not part.table or not config.train.objective:
         return None, sets
     options = ReadingOptions(part.unit, part.genes_in, part.probe_map, part.duplicates, part.clip)
-    return read_expression(part.table, options), sets
+    expression = read_expression(part.table, options)
+    if part.level_out:
+        words = f"From each case the mean of its measured genes was taken (of {expression.table.shape[1]})."
+        expression = replace(expression, table=level_out(expression.table), notes=(*expression.notes, words))
+    return expression, sets
 
 
 def _folds(config: StudyConfig, cohort: Cohort) -> Folds:
@@ -171,25 +176,6 @@ def _folds(config: StudyConfig, cohort: Cohort) -> Folds:
     if config.folds.from_table and cohort.folds:
         return with_validation(cohort.folds, cohort, config.folds)
     return split(cohort, config.folds)
-
-
-def _task(config: StudyConfig, cohort: Cohort, folds: Folds) -> CataloguePart:
-    """Built for the endpoint, and fitted on whom any fold trains on or chooses by."""
-    endpoint, name = cohort.endpoint, config.task.name
-    of_task: Mapping[str, dict[str, Any]] = {
-        "classification": {"classes": endpoint.classes},
-        "multilabel": {"labels": endpoint.columns},
-        "regression": {"names": endpoint.columns, "unit": endpoint.unit},
-        "survival": {"unit": endpoint.unit},
-    }
-    known = [np.union1d(folds.train(i), folds.validation(i)) for i in range(len(folds))]
-    wanted = cohort.wanted[np.unique(np.concatenate(known))]
-    try:
-        task = tasks[name](**of_task.get(name, {}) | dict(config.task.settings))
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"the task {name} cannot be built with {dict(config.task.settings)}: {error}.") from error
-    task.check(wanted)
-    return CataloguePart(name=name, settings=dict(task.fitted(wanted).settings()))
 
 
 def places_of(config: StudyConfig, cohort: Cohort) -> Places:
