@@ -105,6 +105,49 @@ def test_labels_get_a_temperature_and_risks_a_place_among_cases():
     assert 0.2 < curve.answer(torch.zeros(4), told).below < 0.8
 
 
+def labelled(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and truth of a common and a rare label, of which the outputs tell a little; a tenth is unknown."""
+    rng = np.random.default_rng(seed)
+    wanted = (rng.random((count, 2)) < [0.4, 0.1]).astype(np.float64)
+    outputs = 2 * wanted - [1.0, 2.5] + rng.normal(size=wanted.shape)
+    wanted[rng.random(wanted.shape) < 0.1] = np.nan
+    return outputs, wanted
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_the_set_of_a_label_holds_the_truth_as_often_as_it_says(per_class: bool):
+    task = Multilabel(["common", "rare"])
+    told = calibrate(task, *labelled(3000, 11), 0.9, per_class)
+    outputs, wanted = labelled(6000, 12)
+    assert 0.885 < with_coverage(task, told, outputs, wanted).coverage < 0.95  # the more probable always belongs to it
+    for k in range(2):
+        for truth in (0, 1) if per_class else ():
+            only = np.full_like(wanted, np.nan)
+            only[wanted[:, k] == truth, k] = truth
+            assert with_coverage(task, told, outputs, only).coverage > 0.87
+
+
+def test_the_threshold_of_a_label_is_that_of_two_classes_counted_by_hand():
+    told = calibrate(Multilabel(["A"]), np.linspace(-3, 3, 60)[:, None], np.tile([0.0, 1.0, 1.0], 20)[:, None])
+    yes = 1 / (1 + np.exp(-np.linspace(-3, 3, 60) / told.temperature))
+    scores = np.sort(np.where(np.tile([0, 1, 1], 20) == 1, 1 - yes, yes))
+    assert told.thresholds == pytest.approx((scores[int(np.ceil(61 * 0.9)) - 1],))
+
+
+def test_a_label_that_may_be_both_is_said_to_be_undecided_and_is_written_so():
+    task, told = Multilabel(["TP53", "CDH1", "APC"]), Calibration(80, thresholds=(0.7, 0.2, 1.0))
+    answer = task.answer(torch.tensor([0.2, -0.1, -6.0]), told)
+    assert answer.possible == ((True, True), (True, False), (True, True))
+    assert answer.doubt == "not sure of TP53 or APC (90 % sets)"
+    assert answer.columns()["set_TP53"] == "yes|no" and answer.columns()["set_CDH1"] == "no"
+    assert answer.as_dict()["sets"] == {"TP53": "yes|no", "CDH1": "no", "APC": "yes|no"}
+    assert task.answer(torch.tensor([0.2, -0.1, -6.0])).columns().keys() == {"prob_TP53", "prob_CDH1", "prob_APC"}
+    sure = task.answer(torch.zeros(3), Calibration(80, thresholds=(0.2, 0.2, 0.2)))
+    assert sure.remark == "90 % sets: no label is left open."
+    with pytest.raises(MismatchError, match="2 thresholds are calibrated for 3 labels"):
+        task.answer(torch.zeros(3), Calibration(9, thresholds=(0.5, 0.5)))
+
+
 def test_it_travels_in_a_card_as_json():
     told = calibrate(ABC, *cases(100, 10), 0.9, per_class=True)
     assert Calibration.of(json.loads(json.dumps(told.as_dict(), allow_nan=False))) == told

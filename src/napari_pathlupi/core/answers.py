@@ -1,4 +1,4 @@
-"""What models say of a slide as a whole, in classes and labels; numbers and times are in `core.outlook`."""
+"""What models say of a slide as a whole, in classes; labels: `core.labels`, numbers and times: `core.outlook`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +11,8 @@ from napari_pathlupi.core.results import Answer, AnswerRow
 
 NEARLY_SURE = 0.995
 """Probability from which on a headline would round to certainty, which no model has."""
+NEARLY_ALL = 0.9995
+"""The same for a probability that is written with a digit after the point."""
 DECIDED = 0.5
 """Probability from which a tile is counted for the only class of a model (our choice)."""
 
@@ -68,7 +70,7 @@ class ClassProbabilities(Answer):
             return ""
         every = len(self.plausible) == len(self.classes) > 2
         named = (
-            f"any of the {len(self.classes)} classes" if every else _either([self.classes[i] for i in self.plausible])
+            f"any of the {len(self.classes)} classes" if every else either([self.classes[i] for i in self.plausible])
         )
         return f"not sure: {named} ({100 * self.level:g} % set)"
 
@@ -86,7 +88,7 @@ class ClassProbabilities(Answer):
     def rows(self) -> Sequence[AnswerRow]:
         order = np.argsort(self.probabilities)[::-1]
         return [
-            AnswerRow(self.classes[i], f"{100 * self.probabilities[i]:.1f} %", self.probabilities[i], self.colours[i])
+            AnswerRow(self.classes[i], percent(self.probabilities[i]), self.probabilities[i], self.colours[i])
             for i in order
         ]
 
@@ -137,73 +139,16 @@ def span(numbers: Sequence[float], form: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _either(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+def percent(share: float) -> str:
+    """Return a probability as "41.3 %"; what would round to never or always is said to lie beside it."""
+    if 0.0005 <= share < NEARLY_ALL:
+        return f"{100 * share:.1f} %"
+    return "< 0.1 %" if share < 0.5 else "> 99.9 %"
 
 
-@dataclass(frozen=True, slots=True)
-class LabelProbabilities(Answer):
-    """Several labels that may hold at once, each with its probability.
-
-    Parameters
-    ----------
-    labels, probabilities, colours
-        One entry per label; each probability is of its own.
-    folds
-        The probabilities that each fold of an ensemble gives alone; empty for a single model.
-    """
-
-    labels: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    colours: tuple[str, ...]
-    folds: tuple[tuple[float, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not len(self.labels) == len(self.probabilities) == len(self.colours):
-            raise ValueError("labels, probabilities and colours must be of one length")
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """The labels with a probability of at least `DECIDED`, the most probable first."""
-        return tuple(self.labels[i] for i in self._order() if self.probabilities[i] >= DECIDED)
-
-    def _order(self) -> list[int]:
-        return [int(i) for i in np.argsort(self.probabilities)[::-1]]
-
-    @property
-    def headline(self) -> str:
-        return ", ".join(self.present) or "None"
-
-    @property
-    def certainty(self) -> str:
-        return f"({len(self.present)} of {len(self.labels)} labels)"
-
-    @property
-    def remark(self) -> str:
-        if not self.folds:
-            return ""
-        spreads = [max(fold[i] for fold in self.folds) - min(fold[i] for fold in self.folds) for i in self._order()]
-        widest = self._order()[int(np.argmax(spreads))]
-        own = [100 * fold[widest] for fold in self.folds]
-        return f"The {len(own)} folds differ most in {self.labels[widest]}: {span(own, '.0f')} %."
-
-    def rows(self) -> Sequence[AnswerRow]:
-        texts = [f"{100 * p:.1f} %" for p in self.probabilities]
-        return [AnswerRow(self.labels[i], texts[i], self.probabilities[i], self.colours[i]) for i in self._order()]
-
-    def columns(self) -> Mapping[str, float | str]:
-        return {f"prob_{name}": p for name, p in zip(self.labels, self.probabilities, strict=True)}
-
-    def numbers(self) -> Mapping[str, float]:
-        return {f"P({name})": p for name, p in zip(self.labels, self.probabilities, strict=True)}
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "type": "multilabel",
-            "labels": list(self.present),
-            "probabilities": dict(zip(self.labels, self.probabilities, strict=True)),
-            "folds": [dict(zip(self.labels, fold, strict=True)) for fold in self.folds],
-        }
+def either(names: Sequence[str]) -> str:
+    """Return names as "A, B or C"."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class Calibration:
         Share of the cases whose truth the set or interval is to hold.
     thresholds
         Split-conformal: the largest score that still belongs to the set. One for all, or one per class; the score is 1
-        - probability for a class, and the distance from the truth for a value (one per value). Empty: no sets.
+        - probability for a class, and the distance from the truth for a value (one per value). Of labels that may hold
+        at once one per label, or two, of no and of yes. Empty: no sets.
     risks
         Ascending quantiles of the validation cases' risks at even steps from 0 to 1; empty without survival.
     coverage, coverage_cases
@@ -78,6 +79,20 @@ class Calibration:
             raise MismatchError(f"{len(limits)} classes are calibrated, the model has {len(probabilities)}.")
         order = sorted(range(len(probabilities)), key=lambda i: -probabilities[i])
         return tuple(i for rank, i in enumerate(order) if not rank or 1 - probabilities[i] <= limits[i])
+
+    def possible(self, probabilities: Sequence[float]) -> tuple[tuple[bool, bool], ...]:
+        """Return for each label whether no and whether yes belong to its set; none where there are no thresholds.
+
+        As with classes, the more probable of the two always belongs to it.
+        """
+        if not self.thresholds:
+            return ()
+        count, labels = len(self.thresholds), len(probabilities)
+        if count not in (labels, 2 * labels):
+            raise MismatchError(f"{count} thresholds are calibrated for {labels} labels: one or two each are needed.")
+        limits = np.broadcast_to(np.reshape(self.thresholds, (labels, -1)), (labels, 2)).tolist()
+        pairs = zip(probabilities, limits, strict=True)
+        return tuple((p < 0.5 or p <= no, p >= 0.5 or 1 - p <= yes) for p, (no, yes) in pairs)
 
     def share_below(self, risk: float) -> float | None:
         """Return the share of the validation cases with a lower risk; None where none is known."""

@@ -59,8 +59,10 @@ class Values(Answer):
                 f"{100 * self.level:g} % interval: {self._with_unit(', '.join(several if self.names[1:] else ends))}."
             )
         if self.folds:
-            own = [fold[0] for fold in self.folds]
-            said.append(f"The {len(own)} folds give {self._with_unit(span(own, '.3g'))}.")
+            own = [span([fold[k] for fold in self.folds], ".3g") for k in range(len(self.names))]
+            several = [f"{name} {words}" for name, words in zip(self.names, own, strict=True)]
+            given = ", ".join(several if self.names[1:] else own)
+            said.append(f"The {len(self.folds)} folds give {self._with_unit(given)}.")
         return " ".join(said)
 
     def rows(self) -> Sequence[AnswerRow]:
@@ -131,8 +133,11 @@ class Risk(Answer):
         return " ".join(said)
 
     def rows(self) -> Sequence[AnswerRow]:
-        share = 0.5 * (1 + np.tanh(self.risk / 2)) if self.below is None else self.below
-        return [AnswerRow("Log hazard", f"{self.risk:+.2g}", float(share))]
+        hazard = f"log hazard {self.risk:+.2g}"
+        if self.below is None:
+            return [AnswerRow("Risk", hazard, float(0.5 * (1 + np.tanh(self.risk / 2))))]
+        standing = _standing(self.below, self.cases)
+        return [AnswerRow(f"{standing[:1].upper()}{standing[1:]}", hazard, self.below)]
 
     def columns(self) -> Mapping[str, float | str]:
         return {"risk": self.risk}

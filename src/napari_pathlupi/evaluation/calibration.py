@@ -60,10 +60,20 @@ def calibrated_classes(logits: Numbers, labels: Numbers, level: float = 0.9, per
     return Calibration(len(found), temperature, level, thresholds)
 
 
-def calibrated_labels(logits: Numbers, wanted: Numbers, level: float = 0.9) -> Calibration:
-    """Return the temperature for (n, labels) outputs of labels that may hold at once; ``wanted`` is 0, 1 or NaN.
+def calibrated_labels(logits: Numbers, wanted: Numbers, level: float = 0.9, per_class: bool = False) -> Calibration:
+    """Return temperature and conformal thresholds for labels that may hold at once; rules as of `calibrated_classes`.
 
-    Each label is smoothed as one of two classes (`calibrated_classes`).
+    Every label is smoothed, and has a set, as one of two classes: yes and no. The level holds label by label, not for
+    all labels of a case at once (our choice: a joint set of many labels would rule out next to nothing).
+
+    Parameters
+    ----------
+    logits, wanted
+        (n, labels) outputs, and 0, 1 or NaN.
+    level
+        Share of the cases whose truth a label's set is to hold.
+    per_class
+        Whether that holds within the cases that have a label, and within those that have it not.
     """
     known = np.isfinite(wanted)
     cases = int(known.any(axis=1).sum())
@@ -72,7 +82,10 @@ def calibrated_labels(logits: Numbers, wanted: Numbers, level: float = 0.9) -> C
     shares = np.where(wanted == 1, (held + 1) / (held + 2), 1 / (known.sum(axis=0) - held + 2))[known]
     found = logits[known]
     temperature = _temperature(lambda t: float((np.logaddexp(0, found / t) - shares * found / t).mean()), cases)
-    return Calibration(cases, temperature, level)
+    surprise = 1 - np.exp(-np.logaddexp(0, np.where(wanted == 1, -logits, logits) / temperature))
+    parts = (wanted == 0, wanted == 1) if per_class else (known,)
+    groups = [surprise[part[:, k], k] for k in range(wanted.shape[1]) for part in parts]
+    return Calibration(cases, temperature, level, tuple(min(1.0, conformal_quantile(one, level)) for one in groups))
 
 
 def calibrated_values(values: Numbers, wanted: Numbers, level: float = 0.9) -> Calibration:

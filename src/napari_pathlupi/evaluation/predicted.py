@@ -131,11 +131,18 @@ class Labelled(Predicted):
         (n, labels) 0, 1 or NaN.
     probabilities
         (n, labels).
+    sets
+        (n, labels, 2) whether the conformal set of each label holds no, and yes; None without.
     """
 
     labels: tuple[str, ...]
     truth: Numbers
     probabilities: Numbers
+    sets: Flags | None = None
+
+    def averaged(self, owners: Indices) -> "Labelled":
+        """Return one row per case, without sets, as of `Classified`."""
+        return Predicted.averaged(replace(self, sets=None), owners)
 
     def strata(self) -> Indices:
         """Return one group: labels cannot all be kept at once."""
@@ -149,7 +156,18 @@ class Labelled(Predicted):
             each = [_once(self._of_label(measure, k)) for k in range(len(self.labels))]
             found[f"{what} (mean of labels)"] = _mean(each)
             found |= {f"{what} of {name}": one for name, one in zip(self.labels, each, strict=True)}
+        if self.sets is not None:
+            held = np.take_along_axis(self.sets, (self.truth == 1).astype(int)[..., None], axis=2)[..., 0]
+            decided = self.sets.sum(axis=2) == 1
+            for what, there in (("Coverage of the sets", held), ("Share of decided cases", decided)):
+                each = [self._share(there[:, k], k) for k in range(len(self.labels))]
+                found[f"{what} (mean of labels)"] = _mean(each)
+                found |= {f"{what} of {name}": one for name, one in zip(self.labels, each, strict=True)}
         return found
+
+    def _share(self, there: Flags, k: int) -> Measure:
+        known = np.isfinite(self.truth[:, k])
+        return _mean_of(there[known].astype(float), known)
 
     def _of_label(self, measure: Callable[..., Numbers], k: int) -> Measure:
         known = np.isfinite(self.truth[:, k])
@@ -237,6 +255,14 @@ class Survived(Predicted):
 
 def _squared(positive: Flags, chances: Numbers, counts: Numbers) -> Numbers:
     return measures.brier(positive.astype(np.int64), np.stack([1 - chances, chances], axis=1), counts)
+
+
+def _mean_of(values: Numbers, rows: Flags) -> Measure:
+    def mean(counts: Numbers) -> Numbers:
+        total = counts[:, rows].sum(axis=1)
+        return np.asarray(np.divide(counts[:, rows] @ values, total, out=np.full(len(total), np.nan), where=total > 0))
+
+    return mean
 
 
 def _mean(parts: list[Measure]) -> Measure:

@@ -29,6 +29,7 @@ MEANINGS = {
     "Calibration error": "by how much the most probable class is right more or less often than its probability says.",
     "Coverage of the sets": "share of the cases whose conformal set holds the truth.",
     "Classes in a set": "how large the sets are; 1 rules all others out.",
+    "Share of decided cases": "how often the set of a label holds yes or no, not both.",
     "C-index": "of two cases, how often the one of higher risk has the event first; 0.5 is chance.",
     "R²": "share of the variance that is explained; 0 is as good as the mean, below it worse.",
     "Pearson's r": "how close to a line predictions and truth lie, whatever its slope.",

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.nn.functional import logsigmoid
 
-from napari_pathlupi.core.answers import LabelProbabilities
 from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.labels import LabelProbabilities
 from napari_pathlupi.errors import MismatchError
 from napari_pathlupi.tasks._task import Task, colours_of, exact
 
@@ -100,11 +100,18 @@ class Multilabel(Task):
         calibration: Calibration | None = None,
         folds: "Float[Tensor, 'folds outputs'] | None" = None,
     ) -> LabelProbabilities:
-        """Return the probability of each label: the sigmoid of its output over the temperature."""
+        """Return the probability of each label: the sigmoid of its output over the temperature; and its set."""
         temperature = calibration.temperature if calibration else 1.0
         alone = () if folds is None else (folds.double() / temperature).sigmoid().tolist()
         probabilities = (outputs.double() / temperature).sigmoid().tolist()
-        return LabelProbabilities(self.labels, tuple(probabilities), self.colours, tuple(map(tuple, alone)))
+        return LabelProbabilities(
+            self.labels,
+            tuple(probabilities),
+            self.colours,
+            tuple(map(tuple, alone)),
+            calibration.possible(probabilities) if calibration else (),
+            calibration.level if calibration else 0.0,
+        )
 
 
 TASK = Multilabel

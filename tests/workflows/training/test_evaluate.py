@@ -143,6 +143,19 @@ def test_labels_with_columns_of_their_own_and_values_are_told_by_their_names(fol
     table = pd.DataFrame({"case_id": CASES, "prob_TP53": 0.4, "prob_MSI": np.linspace(0, 1, 60)})
     found = evaluate(save(folder, table), folder / "cohort.csv", Truth(label="none"), QUICK)
     assert {"AUROC of TP53", "AUROC of MSI"} < set(found.scores[-1].figures)
+    sets = np.array(["no", "yes", "yes|no"])[np.arange(60) % 3]
+    told = evaluate(
+        save(folder, table.assign(set_TP53=sets, set_MSI=sets)), folder / "cohort.csv", Truth("none"), QUICK
+    )
+    truth = pd.read_csv(folder / "cohort.csv")["TP53"].map({0: "no", 1: "yes"})
+    held = np.mean([one in row.split("|") for one, row in zip(truth, sets, strict=True)])
+    figures = told.scores[-1].figures
+    assert figures["Coverage of the sets of TP53"].value == pytest.approx(held)
+    assert figures["Share of decided cases (mean of labels)"].value == pytest.approx(2 / 3)
+    with pytest.raises(TableError, match="line 2, column set_TP53: 'maybe' is none of no, yes"):
+        evaluate(
+            save(folder, table.assign(set_TP53="maybe", set_MSI="no")), folder / "cohort.csv", Truth("none"), QUICK
+        )
     table = pd.DataFrame({"case_id": CASES, "value_Purity": np.arange(60.0) + 1})
     found = evaluate(save(folder, table), folder / "cohort.csv", config=QUICK)
     assert found.scores[-1].figures["Mean absolute error"].value == pytest.approx(1)

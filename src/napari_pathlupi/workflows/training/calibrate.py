@@ -50,18 +50,25 @@ def calibrate(
     if isinstance(task, Classification):
         return calibrated_classes(outputs, wanted[:, 0], level, per_class)
     if isinstance(task, Multilabel):
-        return calibrated_labels(outputs, wanted, level)
+        return calibrated_labels(outputs, wanted, level, per_class)
     if isinstance(task, Regression):
         return calibrated_values(_told(task, outputs), wanted, level)
     return calibrated_risks(_told(task, outputs)[:, 0])
 
 
 def with_coverage(task: Task, calibration: Calibration, outputs: Numbers, wanted: Numbers) -> Calibration:
-    """Return the calibration with the share of these test cases whose set or interval holds the truth."""
+    """Return the calibration with the share of these test cases whose set or interval holds the truth.
+
+    Of labels: the share of all known labels of these cases.
+    """
     if not calibration.thresholds:
         return calibration
     if isinstance(task, Classification):
         held = _held_classes(task, calibration, outputs, wanted[:, 0])
+    elif isinstance(task, Multilabel):
+        held = _held_labels(task, calibration, outputs, wanted)
+        cases = int(np.isfinite(wanted).any(axis=1).sum())
+        return replace(calibration, coverage=float(np.mean(held)) if held else None, coverage_cases=cases)
     else:
         known = np.isfinite(wanted).all(axis=1)
         inside = np.abs(_told(task, outputs[known]) - wanted[known]) <= np.array(calibration.thresholds)
@@ -73,6 +80,12 @@ def _held_classes(task: Classification, calibration: Calibration, outputs: Numbe
     known = np.isfinite(labels)
     rows = zip(torch.from_numpy(outputs[known]), labels[known], strict=True)
     return [int(label) in task.answer(row, calibration).plausible for row, label in rows]
+
+
+def _held_labels(task: Multilabel, calibration: Calibration, outputs: Numbers, wanted: Numbers) -> list[bool]:
+    sets = np.array([task.answer(row, calibration).possible for row in torch.from_numpy(outputs)])
+    known = np.isfinite(wanted)
+    return [bool(one) for one in np.where(wanted == 1, sets[..., 1], sets[..., 0])[known]]
 
 
 def _told(task: Task, outputs: Numbers) -> Numbers:

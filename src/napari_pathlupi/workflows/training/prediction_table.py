@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.cohort import TIME_UNITS, Cohort, Endpoint, case_of
+from napari_pathlupi.core.labels import YES_NO
 from napari_pathlupi.core.tables import Cells, read_cells
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Predicted, Survived, Valued
@@ -60,7 +61,8 @@ def read_predictions(
     table
         CSV, TSV or Parquet: ``case_id``, perhaps ``fold``, and ``prob_<class>`` for each class (perhaps ``set``, the
         classes of a conformal set with ``|`` between), ``prob_<label>`` for labels that have columns of their own in
-        the cohort, ``value_<name>``, or ``risk``. One row per case, or one per case and fold.
+        the cohort (perhaps ``set_<label>``: yes, no or yes|no), ``value_<name>``, or ``risk``. One row per case, or one
+        per case and fold.
     cohort
         What is true of the cases, as `napari_pathlupi.workflows.cases.cohort_table.read_cohort` reads it.
     truth
@@ -155,7 +157,9 @@ def _told(cells: Cells, endpoint: Endpoint, wanted: Numbers, groups: npt.NDArray
             endpoint.classes, labels, chances / chances.sum(axis=1, keepdims=True), _sets(cells, endpoint)
         )
     if endpoint.task == "multilabel":
-        return Labelled(endpoint.columns, wanted, _probabilities(cells, endpoint.columns))
+        return Labelled(
+            endpoint.columns, wanted, _probabilities(cells, endpoint.columns), _sets_of_labels(cells, endpoint)
+        )
     if endpoint.task == "regression":
         return Valued(
             endpoint.columns, wanted, _numbers(cells, [f"{VALUE}{name}" for name in endpoint.columns]), endpoint.unit
@@ -211,6 +215,17 @@ def _sets(cells: Cells, endpoint: Endpoint) -> npt.NDArray[np.bool_] | None:
                 )
             found[row, endpoint.classes.index(name)] = True
     return found
+
+
+def _sets_of_labels(cells: Cells, endpoint: Endpoint) -> npt.NDArray[np.bool_] | None:
+    columns, holds = [f"{SET}_{name}" for name in endpoint.columns], {word: pair for pair, word in YES_NO.items()}
+    if not set(columns) <= set(cells.frame.columns):
+        return None
+    for column in columns:
+        for line, cell in zip(cells.frame.index, cells.values(column), strict=True):
+            if cell not in holds:
+                raise TableError(f"{cells.name}, line {line}, column {column}: {cell!r} is none of {', '.join(holds)}.")
+    return np.array([[holds[cell] for cell in cells.values(column)] for column in columns]).transpose(1, 0, 2)
 
 
 def _counted(cells: Cells, cases: set[str], known: Cohort, predictions: Predictions) -> str:
