@@ -19,9 +19,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.training.finetune import fine_tuned
-    from napari_pathlupi.workflows.training.study import PREDICTIONS, train_study_steps
+    from napari_pathlupi.workflows.training.study import PREDICTIONS, told, train_study_steps
     from napari_pathlupi.workflows.training.study_file import read_study
-    from napari_pathlupi.workflows.training.study_report import told
 
     config = fine_tuned(read_study(chosen.config, chosen.changes, chosen.task), chosen.start)
     with interruptible() as cancel:

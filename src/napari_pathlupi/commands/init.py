@@ -35,12 +35,11 @@ def _write_pretraining(chosen: argparse.Namespace) -> None:
 
 def _write(path: Path, text: str) -> None:
     from napari_pathlupi.errors import OutputError
-    from napari_pathlupi.export._whole_file import whole_file
+    from napari_pathlupi.export._whole_file import write_whole
 
     if path.exists():
         raise OutputError(f"{path} exists and is not overwritten: choose another name with -o.")
-    with whole_file(path) as file:
-        file.write(text.encode())
+    write_whole(path, text)
 
 
 def _write_study(chosen: argparse.Namespace) -> None:

@@ -19,16 +19,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.export._whole_file import whole_file
     from napari_pathlupi.workflows.prediction.classify_tiles import load_model
     from napari_pathlupi.workflows.training.score_cohort import ScoreCohortConfig, score_cohort_steps
+    from napari_pathlupi.workflows.training.study_tables import write_table
 
     must_be_writable(chosen.out.parent)
     config = ScoreCohortConfig(chosen.several)
     steps = score_cohort_steps(load_model(chosen.model), chosen.cohort, chosen.features, config, stated_by(chosen))
     table = show(steps, "Cohort")
-    with whole_file(chosen.out) as file:
-        file.write(table.to_csv(index=False, lineterminator="\n").encode())
+    write_table(chosen.out, table)
     cases, folds = table["case_id"].nunique(), table["fold"].nunique()
     print(f"{chosen.out}: {cases} cases by {folds} {'folds' if folds > 1 else 'model'}.")
     print(f"Next: pathlupi evaluate {chosen.out} {chosen.cohort}")

@@ -16,9 +16,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.parallel import rank
-    from napari_pathlupi.workflows.training.study import PREDICTIONS, train_study_steps
+    from napari_pathlupi.workflows.training.study import PREDICTIONS, told, train_study_steps
     from napari_pathlupi.workflows.training.study_file import read_study
-    from napari_pathlupi.workflows.training.study_report import told
 
     config = read_study(chosen.config, chosen.changes, chosen.task)
     with interruptible() as cancel:

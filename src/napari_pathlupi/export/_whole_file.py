@@ -28,6 +28,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
 
 
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file that appears only when all of it is written, text as UTF-8; errors as of `whole_file`."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def whole_path(path: Path) -> Iterator[Path]:
     """Name a file to be written beside another, whose name it takes at the end, as of `whole_file`.

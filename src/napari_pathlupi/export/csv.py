@@ -8,7 +8,7 @@ import numpy as np
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.export._export import Export
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +71,7 @@ def tile_table(prediction: Prediction) -> "pd.DataFrame":
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
     table = wsinfer_table(prediction) if prediction.classifies_tiles else tile_table(prediction)
-    with whole_file(path) as file:
-        file.write(table.to_csv(index=False, lineterminator="\n").encode())
+    write_whole(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 EXPORT = Export("Tiles as a table", ".csv", _write)

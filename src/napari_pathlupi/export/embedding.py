@@ -10,7 +10,7 @@ from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.errors import OutputError
 from napari_pathlupi.export._export import Export
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 
 MADE_BY = "made_by"
 """Attribute of ``features`` that says which encoder made it; ours, others leave it out."""
@@ -32,8 +32,7 @@ def embedding_bytes(vector: npt.NDArray[np.float32], made_by: str) -> bytes:
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
     if prediction.embedding is None:
         raise OutputError(f"there is no embedding to write to {path.name}: the model classifies tiles one by one.")
-    with whole_file(path) as file:
-        file.write(embedding_bytes(prediction.embedding.vector, prediction.embedding.made_by))
+    write_whole(path, embedding_bytes(prediction.embedding.vector, prediction.embedding.made_by))
 
 
 EXPORT = Export(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY, AnswerRow, Prediction
 from napari_pathlupi.export._export import Export
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 
 _COLOURMAP = "inferno"
 """Perceptually uniform, and read alike by the colour-blind and in print."""
@@ -184,8 +184,7 @@ def _map_png(
 
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
-    with whole_file(path) as file:
-        file.write(report(prediction).encode())
+    write_whole(path, report(prediction))
 
 
 EXPORT = Export("Report", ".html", _write)

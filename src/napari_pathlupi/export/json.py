@@ -11,7 +11,7 @@ import numpy as np
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY, Prediction
 from napari_pathlupi.export._export import Export
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 
 
 def summary(prediction: Prediction) -> dict[str, Any]:
@@ -67,8 +67,7 @@ def _json_value(value: Any) -> Any:
 
 
 def _write(path: Path, prediction: Prediction, frame: SlideFrame) -> None:
-    with whole_file(path) as file:
-        file.write(json.dumps(summary(prediction), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    write_whole(path, json.dumps(summary(prediction), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 EXPORT = Export("Answer and provenance", ".json", _write)

@@ -13,7 +13,7 @@ import numpy as np
 from napari_pathlupi.core.settings import config_folder
 from napari_pathlupi.core.tissue import BY_HAND, TissueMask
 from napari_pathlupi.errors import OutputError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.slides import Slide
 
 
@@ -23,8 +23,7 @@ def remember_tissue(slide: Slide, mask: TissueMask) -> None:
     np.savez_compressed(content, allow_pickle=False, classes=mask.classes, step_px0=mask.step_px0, counted=mask.counted)
     with suppress(OSError, OutputError):
         _file(slide).parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(_file(slide)) as file:
-            file.write(content.getvalue())
+        write_whole(_file(slide), content.getvalue())
 
 
 def recall_tissue(slide: Slide) -> TissueMask | None:

@@ -21,11 +21,11 @@ from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.prediction.features import features_of, predict_bag
 from napari_pathlupi.workflows.training.evaluate import evaluate
+from napari_pathlupi.workflows.training.run_folder import StudyLog
 from napari_pathlupi.workflows.training.study import train_study, train_study_steps
 from napari_pathlupi.workflows.training.study_data import study_data_steps
 from napari_pathlupi.workflows.training.study_file import read_study, written
 from napari_pathlupi.workflows.training.study_fold import Study, config_of
-from napari_pathlupi.workflows.training.study_log import StudyLog
 from napari_pathlupi.workflows.training.study_targets import Targets
 from napari_pathlupi.workflows.training.train_batches import Schedule
 from quick_study import write_study

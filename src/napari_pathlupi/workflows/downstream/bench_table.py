@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_pathlupi.evaluation.scoring import Figure
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.workflows.downstream.bench import BenchResult
-from napari_pathlupi.workflows.downstream.files import finite, table_text, write_text
+from napari_pathlupi.workflows.downstream.files import finite, table_text
 
 RESAMPLES = 2000
 """Of the tasks, for the interval of a mean over them (our choice)."""
@@ -113,8 +114,8 @@ def save_table(result: BenchResult, folder: Path) -> list[Path]:
         for row in standings(result)
     ]
     table, standing = folder / "table.csv", folder / "standings.json"
-    write_text(table, table_text(_COLUMNS, rows))
-    write_text(standing, json.dumps(told, indent=2))
+    write_whole(table, table_text(_COLUMNS, rows))
+    write_whole(standing, json.dumps(told, indent=2))
     return [table, standing]
 
 

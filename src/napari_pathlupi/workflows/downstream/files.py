@@ -11,7 +11,7 @@ from typing import Any
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.evaluation.fold_scores import FoldScores, Measured
 from napari_pathlupi.evaluation.predicted import Classified, Survived
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.workflows.downstream.cases import DownstreamCases
 from napari_pathlupi.workflows.downstream.downstream import Report
 from napari_pathlupi.workflows.save import unused
@@ -50,7 +50,7 @@ def save_report(report: Report, cases: DownstreamCases, folder: Path) -> list[Pa
         parts[".predictions.csv"] = table_text(header, rows)
     files = [start.with_name(f"{start.name}{ending}") for ending in parts]
     for file, text in zip(files, parts.values(), strict=True):
-        write_text(file, text)
+        write_whole(file, text)
     return files
 
 
@@ -86,18 +86,6 @@ def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *rows])
     return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text that is there whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be written.
-    """
-    with whole_file(path) as file:
-        file.write(text.encode())
 
 
 def finite(value: float | None) -> float | None:

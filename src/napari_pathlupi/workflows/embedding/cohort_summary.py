@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from napari_pathlupi.errors import InUseError, OutputError, PathlupiError, UnknownFormatError, UnsuitableSlideError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.slides._url import SlideUrl
 from napari_pathlupi.workflows.embedding.cohort_list import Entry
 from napari_pathlupi.workflows.embedding.embed_store import Outcome
@@ -170,5 +170,4 @@ def _write(place: str, content: bytes) -> None:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{SUMMARY} cannot be written beside the features ({type(error).__name__}).") from error
-    with whole_file(Path(place)) as file:
-        file.write(content)
+    write_whole(Path(place), content)

@@ -27,7 +27,7 @@ from napari_pathlupi.errors import (
     WeightsError,
     words_of,
 )
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.patch_encoders._encoder import State
 from napari_pathlupi.patch_encoders._places import Kept, kept, kept_file
 from napari_pathlupi.patch_encoders._pretrained import PretrainedEncoder
@@ -94,8 +94,7 @@ def _keep(what: Kept) -> None:
         config_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{config_folder()} cannot be made ({error.strerror}).") from error
-    with whole_file(kept_file()) as file:
-        file.write(json.dumps({"version": 1} | asdict(what), indent=1).encode())
+    write_whole(kept_file(), json.dumps({"version": 1} | asdict(what), indent=1))
 
 
 class _Meter:

@@ -11,7 +11,7 @@ from typing import Any
 from napari_pathlupi.core.geometry import Mpp
 from napari_pathlupi.core.settings import config_folder
 from napari_pathlupi.errors import OutputError, SettingsError, SlideError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.slides._choice import DEFAULT, Choice
 
@@ -69,8 +69,7 @@ def _keep(stated: dict[str, float]) -> None:
         config_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{config_folder()} cannot be made ({error.strerror}).") from error
-    with whole_file(_file()) as file:
-        file.write(json.dumps({"version": 1, "mpp": stated}, indent=1).encode())
+    write_whole(_file(), json.dumps({"version": 1, "mpp": stated}, indent=1))
 
 
 def recall_mpp(slide: Slide) -> str:

@@ -10,7 +10,7 @@ from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.molecular.dna import AlterationFiles
 from napari_pathlupi.molecular.tables import ReadingOptions
 from napari_pathlupi.slide_encoders.threads import PAPER_HEADS, PAPER_WIDTH
-from napari_pathlupi.workflows.training.train_config import AMP
+from napari_pathlupi.workflows.training.train_config import must_be_at_least, must_have_precision
 
 RANK, LAST = "rank", "last"
 
@@ -80,14 +80,9 @@ class PretrainConfig:
     readers: int = 4
 
     def __post_init__(self) -> None:
-        if self.amp not in AMP:
-            raise SettingsError(f"there is no mixed precision {self.amp!r}: choose bf16, fp16 or none.")
-        if self.amp and not self.device.startswith("cuda"):
-            raise SettingsError(f"mixed precision ({self.amp}) is for CUDA, the device is {self.device}: leave it out.")
+        must_have_precision(self.amp, self.device)
         least = {"epochs": 1, "warm_up": 0, "batch": 2, "accumulate": 1, "tiles": 1, "readers": 1, "clip": 0}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise SettingsError(f"{name} is {getattr(self, name)}: give {value} or more.")
+        must_be_at_least(self, least)
         if self.choose not in (RANK, LAST):
             raise SettingsError(
                 f"an epoch cannot be chosen by {self.choose!r}: by {RANK!r}, or {LAST!r} takes the last."

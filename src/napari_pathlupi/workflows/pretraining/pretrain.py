@@ -16,7 +16,7 @@ from napari_pathlupi.catalogue import molecular_encoders, slide_encoders
 from napari_pathlupi.core.progress import CancelFlag, Progress
 from napari_pathlupi.core.progress import Steps as Yields
 from napari_pathlupi.errors import Cancelled, InferenceError, OutputError, SettingsError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.molecular.encoders._encoder import MolecularEncoder
 from napari_pathlupi.molecular.encoders.scgpt import ScGPT
 from napari_pathlupi.molecular.scgpt_files import read_scgpt
@@ -164,8 +164,7 @@ class _Best:
         torch.save(state.model.state_dict(), content)
         self._weights = content.getvalue()
         if self._path is not None and not rank():
-            with whole_file(self._path) as file:
-                file.write(self._weights)
+            write_whole(self._path, self._weights)
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Those of the network, which was built alike."""

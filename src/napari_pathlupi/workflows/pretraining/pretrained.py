@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from napari_pathlupi.bundle import CARD, GOLDEN, WEIGHTS, About, CataloguePart, PatchEncoderPart, Recipe
 from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.errors import BundleError, MismatchError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.prediction.model import SlideModel, device_failures
 from napari_pathlupi.workflows.prediction.stream import Bag
@@ -165,9 +165,9 @@ def save_pretrained(folder: str | Path, pretrained: Pretrained, golden: npt.NDAr
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     card = pretrained.card.model_copy(update={"digests": digests})
     files[CARD] = (card.model_dump_json(indent=2) + "\n").encode()
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        with whole_file(folder / name) as file:
-            file.write(content)
+        write_whole(folder / name, content)
     return load_pretrained(folder)
 
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from napari_pathlupi.bundle import CARD, CataloguePart, PatchEncoderPart
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
-from napari_pathlupi.errors import OutputError
-from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.parallel import joined, rank, wait
 from napari_pathlupi.workflows.pretraining.config import PretrainStudy
@@ -23,10 +21,10 @@ from napari_pathlupi.workflows.pretraining.pretrained import (
     molecular_parts,
     save_pretrained,
 )
-from napari_pathlupi.workflows.training.study_log import StudyLog
+from napari_pathlupi.workflows.training.run_folder import LOG, StudyLog, claim
 from napari_pathlupi.workflows.training.train import Watch
 
-CONFIG, LOG, STATE, ENCODER = "config.toml", "log.jsonl", "state.pt", "encoder"
+STATE, ENCODER = "state.pt", "encoder"
 GOLDEN_TILES = 16
 
 
@@ -50,7 +48,7 @@ def pretrain_study_steps(config: PretrainStudy, cancel: CancelFlag | None = None
     config = replace(config, training=replace(config.training, device=device_named(config.training.device)))
     with joined(config.training.device):
         if not rank():
-            _claim(folder, config)
+            claim(folder, written(config), [STATE, f"{ENCODER}/{CARD}"])
         wait()
         if (folder / ENCODER / CARD).is_file():
             return folder
@@ -77,10 +75,8 @@ def told(folder: Path) -> str:
     lines = StudyLog(folder / LOG).lines()
     begun = [line for line in lines if line.get("event") == "begun"][-1]
     epochs = {line["epoch"]: line for line in lines if "loss" in line}  # what was told again counts
-    last, pairs = (
-        epochs[max(epochs)],
-        ", ".join(f"{count} with {kind.upper()}" for kind, count in begun["pairs"].items()),
-    )
+    pairs = ", ".join(f"{count} with {kind.upper()}" for kind, count in begun["pairs"].items())
+    last = epochs[max(epochs)]
     chosen = epochs[last["best"]]
     return "\n".join(
         [
@@ -89,23 +85,6 @@ def told(folder: Path) -> str:
             f"Epoch {chosen['epoch']} is taken: loss {chosen['loss']:.3f}, rank {chosen['rank']:.1f}.",
         ]
     )
-
-
-def _claim(folder: Path, config: PretrainStudy) -> None:
-    """Make the folder of the run, or find in it the same run."""
-    text, file = written(config), folder / CONFIG
-    try:
-        if file.is_file():
-            trained = (folder / STATE).is_file() or (folder / ENCODER / CARD).is_file()
-            if trained and file.read_text(encoding="utf-8") != text:
-                raise OutputError(f"{folder} holds a run with other settings: choose another folder as run.out.")
-        elif folder.is_dir() and any(folder.iterdir()):
-            raise OutputError(f"{folder} holds other files: choose an empty or new folder as run.out.")
-        (folder / ENCODER).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder} ({error.strerror}): choose another folder as run.out.") from error
-    with whole_file(file) as draft:
-        draft.write(text.encode())
 
 
 def _save(folder: Path, config: PretrainStudy, data: PretrainData, done: Pretraining) -> None:

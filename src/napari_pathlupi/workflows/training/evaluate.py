@@ -5,7 +5,7 @@ from pathlib import Path
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.evaluation.report import Evaluation, report, tables
 from napari_pathlupi.evaluation.scoring import ScoreConfig, compare, score
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.tasks._task import PALETTE
 from napari_pathlupi.workflows.training.prediction_table import Truth, read_predictions
 
@@ -84,7 +84,6 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> list[Path]:
         contents[f"{name}.csv"] = table.to_csv(index=False, lineterminator="\n")
     written = []
     for name, text in contents.items():
-        with whole_file(Path(folder) / name) as file:
-            file.write(text.encode())
+        write_whole(Path(folder) / name, text)
         written.append(Path(folder) / name)
     return written

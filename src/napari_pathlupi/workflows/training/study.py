@@ -9,23 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from napari_pathlupi.bundle import CARD, About
+from napari_pathlupi.bundle import CARD, About, load_bundle
 from napari_pathlupi.catalogue import tasks
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
-from napari_pathlupi.errors import OutputError
-from napari_pathlupi.export._whole_file import whole_file
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.parallel import joined, rank, wait
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensemble
 from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverage
 from napari_pathlupi.workflows.training.evaluate import evaluate
+from napari_pathlupi.workflows.training.run_folder import LOG, StudyLog, claim
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, UNION, StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData, study_data_steps
 from napari_pathlupi.workflows.training.study_file import written
 from napari_pathlupi.workflows.training.study_fold import FOLDS, FoldResult, Outputs, Study, fold_steps
-from napari_pathlupi.workflows.training.study_log import StudyLog
 from napari_pathlupi.workflows.training.study_tables import (
     attention_rows,
     cohort_as_used,
@@ -36,7 +34,7 @@ from napari_pathlupi.workflows.training.study_tables import (
 )
 from napari_pathlupi.workflows.training.study_targets import Targets
 
-CONFIG, COHORT, PREDICTIONS, MODEL, LOG = "config.toml", "cohort.csv", "predictions.csv", "model", "log.jsonl"
+COHORT, PREDICTIONS, MODEL = "cohort.csv", "predictions.csv", "model"
 GOLDEN_TILES = 16
 
 
@@ -66,7 +64,7 @@ def train_study_steps(config: StudyConfig, cancel: CancelFlag | None = None) -> 
         config = replace(config, training={**config.training, "device": device})
     with joined(config.train.device):
         if not rank():
-            _claim(folder, config)
+            claim(folder, written(config), [f"{FOLDS}/**/*"])
         wait()
         if (folder / MODEL / CARD).is_file():
             return folder
@@ -91,25 +89,6 @@ def _targets(config: StudyConfig, data: StudyData) -> Targets | None:
     split = data.cohort, data.folds
     targets = Targets.of(data.expression, data.gene_sets, config.expression.min_genes, split, config.train.objective)
     return replace(targets, told_apart=data.cohort) if config.expression.informative else targets
-
-
-def _claim(folder: Path, config: StudyConfig) -> None:
-    """Make the folder of the run, or find in it the same run."""
-    text = written(config)
-    try:
-        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        if CONFIG in there and (LOG in there or there == {CONFIG}):
-            trained = any(path.is_file() for path in (folder / FOLDS).rglob("*"))
-            if trained and (folder / CONFIG).read_text(encoding="utf-8") != text:
-                raise OutputError(f"{folder} holds a run with other settings: choose another folder as run.out.")
-        elif there:
-            raise OutputError(f"{folder} holds other files: choose an empty or new folder as run.out.")
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder} ({error.strerror}): choose another folder as run.out.") from error
-    with whole_file(folder / CONFIG) as file:
-        file.write(text.encode())
-    (folder / LOG).touch()
 
 
 def _tell_begin(study: Study) -> None:
@@ -237,3 +216,25 @@ def about_of(study: Study, results: Sequence[FoldResult], metrics: dict[str, Any
         intended_use="Research on slides like those of its cohort; nothing else.",
         gene_sets=sets,
     )
+
+
+def told(folder: Path) -> str:
+    """Return what a run read, chose and reached, a sentence or figure per line."""
+    begun = next(line for line in StudyLog(folder / LOG).lines() if line.get("event") == "begun")
+    said = [*begun["notes"]]
+    if begun.get("sets with too few genes"):
+        left = begun["sets with too few genes"]
+        said.append(f"{len(left)} gene sets have too few measured genes and were left out: {', '.join(left)}.")
+    for number, fold in enumerate(begun["folds"]):
+        said.append(f"Fold {number}: " + ", ".join(f"{count} {role}" for role, count in fold.items()) + " cases.")
+    card = load_bundle(folder / MODEL).card
+    said.append(card.description)
+    for part, figures in card.metrics.items():
+        if isinstance(figures, dict):
+            said.append(part)
+            said += [f"  {name:<28} {_figure(*triple)}" for name, triple in figures.items() if isinstance(triple, list)]
+    return "\n".join(said)
+
+
+def _figure(value: Any, low: Any, high: Any) -> str:
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -13,12 +13,12 @@ from napari_pathlupi.catalogue import objectives
 from napari_pathlupi.core.folds import Rows
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
 from napari_pathlupi.errors import SettingsError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.workflows.parallel import agreed, rank
 from napari_pathlupi.workflows.prediction.model import SlideModel
+from napari_pathlupi.workflows.training.run_folder import StudyLog
 from napari_pathlupi.workflows.training.study_config import StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData
-from napari_pathlupi.workflows.training.study_log import StudyLog
 from napari_pathlupi.workflows.training.study_targets import Targets
 from napari_pathlupi.workflows.training.train import Trained, Watch, watched_steps
 from napari_pathlupi.workflows.training.train_cases import TrainingCases
@@ -222,8 +222,7 @@ def _note_choice(study: Study, fold: int, weight: float, scores: Mapping[float, 
         return
     told = {f"{one:g}": None if np.isnan(score) else round(score, 4) for one, score in scores.items()}
     choice = {"weight": weight, "smoothed score on the validation cases": told}
-    with whole_file(_choice(study, fold)) as file:
-        file.write(json.dumps(choice, indent=2).encode() + b"\n")
+    write_whole(_choice(study, fold), json.dumps(choice, indent=2) + "\n")
     study.log.tell({"event": "chosen", "fold": fold, **choice})
     for other in scores:
         if other != weight:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from napari_pathlupi.core.calibration import Calibration
-from napari_pathlupi.export._whole_file import whole_file, whole_path
+from napari_pathlupi.export._whole_file import whole_path, write_whole
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.training.study_data import StudyData
 from napari_pathlupi.workflows.training.study_fold import FoldResult, Outputs
@@ -52,8 +52,7 @@ def cohort_as_used(data: StudyData) -> pd.DataFrame:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not at all."""
-    with whole_file(path) as file:
-        file.write(table.to_csv(index=False, lineterminator="\n").encode())
+    write_whole(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def attention_rows(data: StudyData, result: FoldResult) -> Iterable[pd.DataFrame]:

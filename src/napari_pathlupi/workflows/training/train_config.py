@@ -11,6 +11,21 @@ AMP = ("", "bf16", "fp16")
 """Kinds of mixed precision, "" for none."""
 
 
+def must_have_precision(amp: str, device: str) -> None:
+    """Refuse a mixed precision that there is not, or not on a device."""
+    if amp not in AMP:
+        raise SettingsError(f"there is no mixed precision {amp!r}: choose bf16, fp16 or none.")
+    if amp and not device.startswith("cuda"):
+        raise SettingsError(f"mixed precision ({amp}) is for CUDA, the device is {device}: leave it out.")
+
+
+def must_be_at_least(config: object, least: Mapping[str, float]) -> None:
+    """Refuse settings below their least value, by name."""
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            raise SettingsError(f"{name} is {getattr(config, name)}: give {value} or more.")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """How to train. Every default is our choice, from a trial on simulated bags; the paper's are not known.
@@ -79,18 +94,13 @@ class TrainConfig:
     save_every: int = 100
 
     def __post_init__(self) -> None:
-        if self.amp not in AMP:
-            raise SettingsError(f"there is no mixed precision {self.amp!r}: choose bf16, fp16 or none.")
-        if self.amp and not self.device.startswith("cuda"):
-            raise SettingsError(f"mixed precision ({self.amp}) is for CUDA, the device is {self.device}: leave it out.")
+        must_have_precision(self.amp, self.device)
         if not 0 < self.learning_rate < math.inf:
             raise SettingsError(f"learning_rate is {self.learning_rate:g}: give a number above 0.")
         if not 0 <= self.warm_up < 1:
             raise SettingsError(f"warm_up is {self.warm_up:g}: give a share of the steps, 0 to less than 1.")
         least = {"batch": 1, "accumulate": 1, "tiles": 1, "steps": 0, "epochs": 0, "rna_steps": 0, "weight": 0}
-        for name, value in (least | {"checks": 0, "weight_decay": 0, "seed": 0}).items():
-            if getattr(self, name) < value:
-                raise SettingsError(f"{name} is {getattr(self, name)}: give {value} or more.")
+        must_be_at_least(self, least | {"checks": 0, "weight_decay": 0, "seed": 0})
 
     def steps_for(self, cases: int) -> int:
         """Return the steps with both losses for so many cases."""

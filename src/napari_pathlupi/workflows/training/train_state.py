@@ -15,7 +15,7 @@ import torch
 
 from napari_pathlupi.core.settings import as_dict
 from napari_pathlupi.errors import MismatchError, OutputError
-from napari_pathlupi.export._whole_file import whole_file
+from napari_pathlupi.export._whole_file import write_whole
 
 if TYPE_CHECKING:
     from napari_pathlupi.workflows.prediction.model import SlideModel
@@ -100,8 +100,7 @@ def write_state(path: Path, state: State[Any]) -> None:
     }
     content = BytesIO()
     torch.save(parts, content)
-    with whole_file(path) as file:
-        file.write(content.getvalue())
+    write_whole(path, content.getvalue())
 
 
 def read_state(path: Path, state: State[Any]) -> None:
