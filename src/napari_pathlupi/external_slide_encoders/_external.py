@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from napari_pathlupi.core.features import EncoderIdentity
 
-    Embed = Callable[[Tensor, Tensor, int], Tensor]
-    """(1, N, dim) float32, (1, N, 2) int64 corners **(x, y)** and the side of a tile, both in level-0 pixels, on the
-    device -> (1, width)."""
+Embed = Callable[["Tensor", "Tensor", int], "Tensor"]
+"""(1, N, dim) float32, (1, N, 2) int64 corners **(x, y)** and the side of a tile, both in level-0 pixels, on the
+device -> (1, width)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class ExternalSlideEncoder:
     page: str
     libraries: tuple[str, ...]
     install: str
-    load: "Callable[[str, Path | None], Embed]"
+    load: Callable[[str, Path | None], Embed]
     gated: bool = False
     needs_folder: bool = False
     hub_code: bool = False

@@ -3,20 +3,15 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from napari_pathlupi.external_slide_encoders._external import ExternalSlideEncoder
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from napari_pathlupi.external_slide_encoders._external import Embed
+from napari_pathlupi.external_slide_encoders._external import Embed, ExternalSlideEncoder
 
 ORGAN = 0
 """Which organ's name is read beside the tiles: the first of its list for all slides, as TRIDENT does it."""
 
 
-def _load(device: str, folder: Path | None) -> "Embed":
+def _load(device: str, folder: Path | None) -> Embed:
     import torch
 
     assert folder is not None
@@ -32,11 +27,7 @@ def _load(device: str, folder: Path | None) -> "Embed":
     model.load_state_dict(tensors)
     model.to(device).eval()
 
-    def embed(features: "Tensor", corners_px0: "Tensor", side_px0: int) -> "Tensor":
-        made: Tensor = model(features[0], torch.tensor([ORGAN]))["WSI_feature"]
-        return made
-
-    return embed
+    return lambda features, *_: model(features[0], torch.tensor([ORGAN]))["WSI_feature"]
 
 
 ENCODER = ExternalSlideEncoder(

@@ -3,18 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_pathlupi.external_slide_encoders._external import ExternalSlideEncoder
+from napari_pathlupi.external_slide_encoders._external import Embed, ExternalSlideEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from napari_pathlupi.external_slide_encoders._external import Embed
 
 LAST = 11
 """Of the layers whose embeddings it returns, which is taken: the last."""
 
 
-def _load(device: str, folder: Path | None) -> "Embed":
+def _load(device: str, folder: Path | None) -> Embed:
     from gigapath.slide_encoder import create_model  # type: ignore[import-not-found]
 
     place = str(folder / "slide_encoder.pth") if folder else "hf_hub:prov-gigapath/prov-gigapath"

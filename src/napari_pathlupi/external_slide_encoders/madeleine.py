@@ -1,26 +1,17 @@
 """MADELEINE of the Mahmood Lab: gated attention in four heads, trained across stains."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from napari_pathlupi.external_slide_encoders._external import ExternalSlideEncoder
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from napari_pathlupi.external_slide_encoders._external import Embed
+from napari_pathlupi.external_slide_encoders._external import Embed, ExternalSlideEncoder
 
 
-def _load(device: str, folder: Path | None) -> "Embed":
+def _load(device: str, folder: Path | None) -> Embed:
     from madeleine.models.factory import create_model_from_pretrained  # type: ignore[import-not-found]
 
     model: Any = create_model_from_pretrained(str(folder))[0].to(device).eval()
 
-    def embed(features: "Tensor", corners_px0: "Tensor", side_px0: int) -> "Tensor":
-        made: Tensor = model.encode_he(features, device)
-        return made
-
-    return embed
+    return lambda features, *_: model.encode_he(features, device)
 
 
 ENCODER = ExternalSlideEncoder(

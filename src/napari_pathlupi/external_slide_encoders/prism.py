@@ -1,25 +1,15 @@
 """PRISM of Paige: a Perceiver over tile vectors, trained with reports."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from napari_pathlupi.external_slide_encoders._external import ExternalSlideEncoder, from_hub
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from napari_pathlupi.external_slide_encoders._external import Embed
+from napari_pathlupi.external_slide_encoders._external import Embed, ExternalSlideEncoder, from_hub
 
 
-def _load(device: str, folder: Path | None) -> "Embed":
+def _load(device: str, folder: Path | None) -> Embed:
     model = from_hub("paige-ai/Prism", device, folder)
     model.text_decoder = None  # captions need it, embeddings do not
 
-    def embed(features: "Tensor", corners_px0: "Tensor", side_px0: int) -> "Tensor":
-        made: Tensor = model.slide_representations(features)["image_embedding"]
-        return made
-
-    return embed
+    return lambda features, *_: model.slide_representations(features)["image_embedding"]
 
 
 ENCODER = ExternalSlideEncoder(

@@ -1,24 +1,14 @@
 """TITAN of the Mahmood Lab: a vision transformer over the grid of tile vectors."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from napari_pathlupi.external_slide_encoders._external import ExternalSlideEncoder, from_hub
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from napari_pathlupi.external_slide_encoders._external import Embed
+from napari_pathlupi.external_slide_encoders._external import Embed, ExternalSlideEncoder, from_hub
 
 
-def _load(device: str, folder: Path | None) -> "Embed":
+def _load(device: str, folder: Path | None) -> Embed:
     model = from_hub("MahmoodLab/TITAN", device, folder)
 
-    def embed(features: "Tensor", corners_px0: "Tensor", side_px0: int) -> "Tensor":
-        made: Tensor = model.encode_slide_from_patch_features(features, corners_px0, side_px0)
-        return made
-
-    return embed
+    return lambda *bag: model.encode_slide_from_patch_features(*bag)
 
 
 ENCODER = ExternalSlideEncoder(
