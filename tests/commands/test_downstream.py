@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,10 @@ def test_probe_prints_a_table_with_intervals_and_writes_it_with_the_predictions(
 
 def test_what_probe_writes_is_what_evaluate_reads(files, tmp_path, capsys) -> None:
     assert main(["probe", *files, *QUICK, "--column", "kind", "-o", str(tmp_path / "out")]) == 0
-    said = str(tmp_path / "out/linear-probe.predictions.csv")
-    assert main(["evaluate", said, files[1], "--label", "kind", *QUICK, "-o", str(tmp_path / "evaluated")]) == 0
-    printed = capsys.readouterr().out.split("linear-probe.predictions.csv", 1)
+    first = capsys.readouterr().out
+    next_step = next(line for line in first.splitlines() if line.startswith("Next: pathlupi "))
+    assert main([*shlex.split(next_step)[2:], *QUICK, "-o", str(tmp_path / "evaluated")]) == 0
+    printed = first, capsys.readouterr().out
     probed, evaluated = (text[text.index("Balanced accuracy") :].split()[2] for text in printed)
     assert probed == evaluated
 

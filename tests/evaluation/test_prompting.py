@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import euclidean
 
 from napari_pathlupi.errors import SettingsError, UnusableFoldError
-from napari_pathlupi.evaluation.prompting import class_prompts, class_scores, prompted_risks, risk_prompts
+from napari_pathlupi.evaluation.prompting import class_prompts, class_scores, one_sided, prompted_risks, risk_prompts
 
 RNG = np.random.default_rng(5)
 SUPPORT, SLIDES = RNG.normal(size=(24, 4)), RNG.normal(size=(10, 4))
@@ -27,6 +27,17 @@ def test_the_score_of_two_classes_is_ordered_as_the_difference_of_the_distances(
     prompts = SUPPORT[:2]
     difference = [euclidean(slide, prompts[0]) - euclidean(slide, prompts[1]) for slide in SLIDES]
     assert np.argsort(class_scores(SLIDES, prompts)[:, 1]).tolist() == np.argsort(difference).tolist()
+
+
+def test_slides_that_all_fall_to_one_prompt_are_told_with_the_distances_and_the_reason() -> None:
+    aside, away = SLIDES + np.array([0, 0, 0, 4]), SLIDES + np.array([0, 0, 0, 40])
+    alike = one_sided(away, np.array([[0, 0, 0, 0.0], [0, 0, 0, -0.5]]), ("wild type", "mutated"))
+    assert alike.startswith("All 10 slides are nearest to the prompt of wild type: the prompts are too alike")
+    far = [euclidean(slide, np.zeros(4)) for slide in away]
+    assert f"Prompts lie at most 0.5 apart; half of the slides lie {np.median(far):.3g} and more" in alike
+    said = one_sided(aside, np.array([[0, 0, 0, 4.0], [0, 0, 0, -9]]), ("wild type", "mutated"))
+    assert "all slides lie to one side" in said
+    assert one_sided(SLIDES, np.array([[1, 0, 0, 0.0], [-1, 0, 0, 0]]), ("wild type", "mutated")) == ""
 
 
 def test_survival_prompts_are_the_quarters_with_the_shortest_and_longest_times_among_those_with_an_event() -> None:

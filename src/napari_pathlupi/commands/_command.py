@@ -92,11 +92,25 @@ def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
         if Ellipsis in get_args(field.type):  # as many as one likes
             count = "*"
         flag = f"--{field.name.replace('_', '-')}"
-        words = f"{texts[field.name]} (default {default})".replace("%", "%%")
+        words = flag_words(texts[field.name], default)
         if kind is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=words)
             continue
         parser.add_argument(flag, type=kind, nargs=count, default=default, help=words)
+
+
+def flag_words(text: str, default: object = "") -> str:
+    """Return what a dataclass says of a field as other flags are described, with its default where there is one."""
+    begun = text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
+    shown = (
+        " ".join(map(str, default))
+        if isinstance(default, tuple)
+        else f"{default:g}"
+        if isinstance(default, float)
+        else str(default)
+    )
+    known = "" if default in (None, "", ()) or isinstance(default, bool) else f" (default {shown})"
+    return f"{begun.removesuffix('.')}{known}".replace("%", "%%")
 
 
 def settings(config: type[Result], chosen: argparse.Namespace) -> Result:

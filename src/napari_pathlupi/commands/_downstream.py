@@ -1,6 +1,7 @@
 """What the commands that test embeddings share: which labels, which split, and where the report goes."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,15 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
     labels = "table with the labels, or the folder of a task of Patho-Bench, which says all the rest"
     parser.add_argument("labels", metavar="LABELS", help=labels)
     parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for the report as JSON and CSV")
-    encoder = "which patch encoder's features, of a store that holds several"
-    parser.add_argument("--patch-encoder", default="", metavar="NAME", help=encoder)
+    encoder = "patch encoder whose features count, of a store that holds those of several"
+    parser.add_argument("--encoder", default="", metavar="NAME", help=encoder)
     add_task_options(parser)
 
 
 def add_task_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say which columns of a table of labels count."""
     group = parser.add_argument_group("what is to be told")
-    group.add_argument("--column", default="", help="column of the classes")
+    group.add_argument("--column", default="", metavar="COLUMN", help="column of the classes")
     group.add_argument("--classes", nargs="*", default=(), help="the classes that count, in their order (all)")
     group.add_argument("--time", default="", metavar="COLUMN", help="column of the times of a survival")
     group.add_argument("--event", default="", metavar="COLUMN", help="its column in which 1 is the event")
@@ -66,13 +67,21 @@ def task_of(chosen: argparse.Namespace, labels: str) -> "DownstreamTask":
     )  # fmt: skip
 
 
-def tell(report: "Report", cases: "DownstreamCases", out: Path | None) -> None:
-    """Print a report, and write it where that is asked for."""
-    from napari_pathlupi.workflows.downstream.files import report_lines, save_report
+def tell(report: "Report", cases: "DownstreamCases", chosen: argparse.Namespace) -> None:
+    """Print a report, write it where that is asked for, and say what its table of predictions is for."""
+    from napari_pathlupi.workflows.downstream.files import PREDICTIONS, report_lines, save_report
 
     print("\n".join(report_lines(report)))
-    if out is not None:
-        must_be_writable(out)
-        for file in save_report(report, cases, out):
+    if chosen.out is not None:
+        must_be_writable(chosen.out)
+        for file in save_report(report, cases, chosen.out):
             print(file)
+            if file.name.endswith(PREDICTIONS) and (columns := _columns(chosen)):
+                print("Next:", shlex.join(["pathlupi", "evaluate", str(file), chosen.labels, *columns]))
     print(RESEARCH_USE_ONLY)
+
+
+def _columns(chosen: argparse.Namespace) -> list[str]:
+    """The same columns for ``pathlupi evaluate``; none where it cannot read the labels: a task's folder, or slides."""
+    names = () if chosen.slide_samples else ("column", "time", "event", "censorship", "unit")
+    return [part for name in names if getattr(chosen, name) for part in (f"--{name}", getattr(chosen, name))]

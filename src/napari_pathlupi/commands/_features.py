@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 
-from napari_pathlupi.commands._command import opened, tell
+from napari_pathlupi.commands._command import flag_words, opened, tell
 from napari_pathlupi.core.settings import field_texts
 from napari_pathlupi.errors import SettingsError
 from napari_pathlupi.interchange._told import Stated
@@ -25,7 +25,7 @@ def add_stated_options(parser: argparse.ArgumentParser, but: Collection[str] = (
         kind = float if field.name == "mpp" else type(field.default)
         flag = f"--{field.name.replace('_', '-')}"
         if field.name not in but:
-            group.add_argument(flag, type=kind, default=field.default, help=texts[field.name])
+            group.add_argument(flag, type=kind, default=field.default, help=flag_words(texts[field.name]))
 
 
 def stated_by(chosen: argparse.Namespace, but: Collection[str] = ()) -> Stated:

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("encoder", type=Path, metavar="ENCODER", help="folder that `pathlupi pretrain` wrote")
+    parser.add_argument("encoder", type=Path, metavar="ENCODER", help="folder of a run of `pathlupi pretrain`")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--slides", metavar="BAGS", help="folder or store of tile features: a vector per slide")
     what.add_argument("--rna", metavar="TABLE", help="expression table: a vector per case, the support set of prompts")
@@ -42,6 +43,9 @@ def _run(chosen: argparse.Namespace) -> None:
     write_encoded(chosen.out, encoded.table)
     print("\n".join(encoded.notes))
     print(f"{chosen.out}: {len(encoded.table)} vectors of {encoded.table.shape[1]} numbers.")
+    after = f"probe {chosen.out} LABELS" if chosen.slides else f"prompt SLIDES LABELS --support {chosen.out}"
+    print(f"Next: pathlupi {after}.")
+    print(RESEARCH_USE_ONLY)
 
 
 COMMAND = Command("write the embeddings of slides, RNA or DNA by a pre-trained slide encoder", _arguments, _run)

@@ -18,7 +18,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predictions", metavar="PREDICTIONS", help=words)
     parser.add_argument("cohort", metavar="COHORT", nargs="?", default="", help="table with the labels of the cases")
     parser.add_argument("-o", "--out", type=Path, default=Path("evaluation"), help="folder for report and tables")
-    parser.add_argument("--against", default="", help="another such table or run, on the same cases")
+    parser.add_argument("--against", default="", metavar="OTHER", help="another such table or run, on the same cases")
+    clinical = "of a survival: columns of COHORT, whose Cox model on the same folds the predictions are compared with"
+    parser.add_argument("--clinical", nargs="+", default=(), metavar="COLUMN", help=clinical)
     add_settings(parser, Truth)
     add_settings(parser, ScoreConfig)
 
@@ -28,27 +30,34 @@ def _run(chosen: argparse.Namespace) -> None:
 
     must_be_writable(chosen.out)
     how = settings(Truth, chosen), settings(ScoreConfig, chosen)
-    found = evaluate(chosen.predictions, chosen.cohort, *how, chosen.against)
+    found = evaluate(chosen.predictions, chosen.cohort, *how, chosen.against, chosen.clinical)
     _tell(found)
-    files = write_evaluation(found, chosen.out)
-    print(f"{', '.join(file.name for file in files)} in {chosen.out}")
+    for file in write_evaluation(found, chosen.out):
+        print(file)
     print(RESEARCH_USE_ONLY)
 
 
 def _tell(found: "Evaluation") -> None:
-    for note in found.notes:
-        print(note)
-    print(found.protocol)
-    for score in found.scores[-2:]:
-        print(f"{score.part}, {score.cases} cases")
-        for name, figure in score.figures.items():
-            print(f"  {name:<28} {figure}")
-    if found.comparison is not None:
-        print(f"against {found.against}, {found.comparison.cases} cases")
-        for name, gap in found.comparison.differences.items():
-            print(f"  {name:<28} {gap.gap.value:+.3f} ({gap.gap.low:+.3f} to {gap.gap.high:+.3f}), p {gap.p:.3g}")
-        for name, test in found.comparison.delong.items():
-            print(f"  AUROC of {name + ', DeLong':<19} {test.first - test.second:+.3f}, p {test.p:.3g}")
+    print("\n".join([*found.notes, found.protocol]))
+    compared = found.comparison
+    rows = [(f"{score.part}, {score.cases} cases", score.figures) for score in found.scores[-2:]]
+    gaps = {} if compared is None else compared.differences
+    tests = {} if compared is None else {f"AUROC of {name}, DeLong": test for name, test in compared.delong.items()}
+    width = max(map(len, [*found.scores[-1].figures, *gaps, *tests]))
+    for title, figures in rows:
+        print(title)
+        for name, figure in figures.items():
+            print(f"  {name:<{width}}  {figure}")
+    if compared is None:
+        return
+    print(f"against {found.against}, {compared.cases} cases: this, other, difference")
+    for name, one in gaps.items():
+        ends = f"({one.gap.low:+.3f} to {one.gap.high:+.3f})"
+        print(f"  {name:<{width}}  {one.first:.3f}  {one.second:.3f}  {one.gap.value:+.3f} {ends}  p {one.p:.3f}")
+    for name, test in tests.items():
+        ends = f"({test.interval[0]:+.3f} to {test.interval[1]:+.3f})"
+        gap = f"{test.first - test.second:+.3f} {ends}"
+        print(f"  {name:<{width}}  {test.first:.3f}  {test.second:.3f}  {gap}  p {test.p:.3f}")
 
 
 COMMAND = Command("evaluate predictions: figures with intervals, comparison, report", _arguments, _run)

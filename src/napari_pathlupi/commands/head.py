@@ -18,7 +18,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("features", metavar="FEATURES", help=bags)
     labels = "table with the labels of slides or patients; with --support, of the support set"
     parser.add_argument("labels", metavar="LABELS", help=labels)
-    encoder = "what encodes slides: a model or the folder of a pre-training, or mean or max; it is not trained further"
+    encoder = "what encodes slides: a model, the folder of a pre-training, mean or max; it is not trained further"
     parser.add_argument("--slide-encoder", required=True, metavar="MODEL", help=encoder)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MODEL", help="folder of the model")
     support = "embeddings of transcriptomes by the molecular encoder of that pre-training: prompts in place of a probe"

@@ -24,7 +24,9 @@ def _run(chosen: argparse.Namespace) -> None:
     if rank():
         return
     print(told(folder))
-    print(f"Next: pathlupi encode {folder / ENCODER} BAGS -o slides.csv, then pathlupi probe, retrieve or prompt.")
+    print(f"{folder}: log and the encoder in {folder / ENCODER}.")
+    print(f"Next: pathlupi encode {folder} --slides BAGS -o slides.csv, then pathlupi probe, retrieve or prompt;")
+    print(f"or pathlupi finetune STUDY --start {folder}, or pathlupi head BAGS LABELS --slide-encoder {folder}.")
     print(RESEARCH_USE_ONLY)
 
 

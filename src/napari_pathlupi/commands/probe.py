@@ -17,8 +17,8 @@ def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.downstream.probing import probe
 
     task, wanted = task_of(chosen, chosen.labels), settings(ProbeSettings, chosen)
-    cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.patch_encoder))
-    tell(probe(cases, folds, wanted), cases, chosen.out)
+    cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.encoder))
+    tell(probe(cases, folds, wanted), cases, chosen)
 
 
 COMMAND = Command("test slide embeddings with a linear probe, few shots or a survival probe", _arguments, _run)

@@ -24,10 +24,10 @@ def _run(chosen: argparse.Namespace) -> None:
 
     task = task_of(chosen, chosen.labels)
     of_support = task_of(chosen, chosen.support_labels) if chosen.support_labels else task
-    slides, folds = task.cases(read_embeddings(chosen.embeddings, chosen.patch_encoder))
+    slides, folds = task.cases(read_embeddings(chosen.embeddings, chosen.encoder))
     endpoint = replace(of_support.endpoint, classes=slides.endpoint.classes)
     support, _ = replace(of_support, endpoint=endpoint, splits="").cases(read_embeddings(chosen.support))
-    tell(prompt(slides, support, folds, settings(DownstreamConfig, chosen)), slides, chosen.out)
+    tell(prompt(slides, support, folds, settings(DownstreamConfig, chosen)), slides, chosen)
 
 
 COMMAND = Command("tell slides apart by how near they are to the RNA of other patients", _arguments, _run)

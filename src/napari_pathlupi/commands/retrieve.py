@@ -17,10 +17,10 @@ def _run(chosen: argparse.Namespace) -> None:
     from napari_pathlupi.workflows.downstream.retrieval import clusters, retrieve
 
     task, wanted = task_of(chosen, chosen.labels), settings(RetrievalSettings, chosen)
-    cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.patch_encoder))
-    tell(retrieve(cases, folds, wanted), cases, chosen.out)
+    cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.encoder))
+    tell(retrieve(cases, folds, wanted), cases, chosen)
     if wanted.clusters:
-        tell(clusters(cases, wanted), cases, chosen.out)
+        tell(clusters(cases, wanted), cases, chosen)
 
 
 COMMAND = Command("test whether nearest slides are of the same class, and whether classes cluster", _arguments, _run)

@@ -13,6 +13,8 @@ from napari_pathlupi.errors import SettingsError, UnusableFoldError
 from napari_pathlupi.evaluation.probe import Floats
 from napari_pathlupi.evaluation.survival_probe import must_have_events
 
+ALIKE = 0.2
+"""Prompts whose distance is a smaller share of that of the slides from them are called too alike (our choice)."""
 SHARE = 0.25
 """Of the support patients with an event, how many make each survival prompt."""
 
@@ -37,7 +39,8 @@ def class_prompts(support: Floats, classes: npt.NDArray[np.int64], names: Sequen
     absent = np.flatnonzero(np.bincount(classes, minlength=len(names)) == 0)
     if len(absent):
         raise UnusableFoldError(
-            f"no patient of the support set is {' or '.join(names[int(index)] for index in absent)}"
+            f"no patient of the support set is {' or '.join(names[int(index)] for index in absent)} (--classes asks of "
+            "the others alone)"
         )
     return np.stack([support[classes == index].astype(np.float64).mean(axis=0) for index in range(len(names))])
 
@@ -51,6 +54,26 @@ def class_scores(slides: Floats, prompts: npt.NDArray[np.float64]) -> npt.NDArra
     from scipy.special import softmax
 
     return np.asarray(softmax(-_distances(slides, prompts), axis=1))
+
+
+def one_sided(slides: Floats, prompts: npt.NDArray[np.float64], names: Sequence[str]) -> str:
+    """Return a sentence where prompts tell no two slides apart by the nearest, and how near they are; else ""."""
+    distances = _distances(slides, prompts)
+    nearest = np.unique(distances.argmin(axis=1))
+    if len(nearest) > 1 or len(prompts) < 2:
+        return ""
+    near, next_to = np.median(np.sort(distances, axis=1)[:, :2], axis=0)
+    apart = float(_distances(prompts, prompts).max())
+    why = (
+        "the prompts are too alike for how far all slides lie from them"
+        if apart < ALIKE * near
+        else "all slides lie to one side of what parts the prompts"
+    )
+    return (
+        f"All {len(slides)} slides are nearest to the prompt of {names[int(nearest[0])]}: {why}. Prompts lie at most "
+        f"{apart:.3g} apart; half of the slides lie {near:.3g} and more from the nearest, {next_to:.3g} from the next. "
+        "So the nearest prompt tells nothing; the order of the slides (AUROC) still may."
+    )
 
 
 def risk_prompts(

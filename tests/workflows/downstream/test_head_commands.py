@@ -34,11 +34,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rna_of_patients_becomes_prompts_that_a_slide_is_held_against(place: Path, tmp_path: Path) -> None:
     encoder, support = place / "run" / ENCODER, tmp_path / "rna.csv"
     units = ["--set", "rna.unit=log2(TPM+1)", "--set", "rna.genes_in=columns"]
-    main(["encode", str(encoder), "--rna", str(place / "rna.csv"), "-o", str(support), *units])
-    asked = ["--column", "IDH", "--slide-encoder", str(encoder), "--support", str(support), *STATED]
+    main(["encode", str(place / "run"), "--rna", str(place / "rna.csv"), "-o", str(support), *units])
+    asked = ["--column", "IDH", "--slide-encoder", str(place / "run"), "--support", str(support), *STATED]
     model = tmp_path / "prompts"
     main(["head", str(place / "features"), str(place / "labels.csv"), "-o", str(model), *asked])
-    main(["embed-slides", str(place / "features"), "--model", str(model), "-o", str(tmp_path / "slides"), *STATED])
+    main(
+        [
+            "embed-slides",
+            str(place / "features"),
+            "--slide-encoder",
+            str(model),
+            "-o",
+            str(tmp_path / "slides"),
+            *STATED,
+        ]
+    )
     slides, said = read_embeddings(tmp_path / "slides"), Ensemble.from_bundle(load_bundle(model))
     assert slides.made_by == said.embeds_by
     with h5py.File(place / "features" / "case-004.h5") as file:

@@ -126,7 +126,7 @@ def test_the_unit_of_times_is_stated_or_said_by_the_cohort(folder):
 def test_the_columns_of_every_task_s_answers_are_understood(folder, task, kind):
     outputs = torch.randn(60, task.outputs, generator=torch.Generator().manual_seed(0))
     rows = [{"case_id": case, **task.answer(row).columns()} for case, row in zip(CASES, outputs, strict=True)]
-    truth = Truth(label="none") if kind is Labelled else Truth()
+    truth = Truth(column="none") if kind is Labelled else Truth()
     assert isinstance(read_predictions(save(folder, pd.DataFrame(rows)), folder / "cohort.csv", truth)[0].told, kind)
 
 
@@ -141,7 +141,7 @@ def test_censorship_is_the_opposite_of_an_event(folder):
 
 def test_labels_with_columns_of_their_own_and_values_are_told_by_their_names(folder):
     table = pd.DataFrame({"case_id": CASES, "prob_TP53": 0.4, "prob_MSI": np.linspace(0, 1, 60)})
-    found = evaluate(save(folder, table), folder / "cohort.csv", Truth(label="none"), QUICK)
+    found = evaluate(save(folder, table), folder / "cohort.csv", Truth(column="none"), QUICK)
     assert {"AUROC of TP53", "AUROC of MSI"} < set(found.scores[-1].figures)
     sets = np.array(["no", "yes", "yes|no"])[np.arange(60) % 3]
     told = evaluate(
@@ -230,6 +230,23 @@ def spoiled(name: str) -> pd.DataFrame:
 def test_what_cannot_be_meant_is_refused_with_line_and_column(folder, name, words):
     with pytest.raises(TableError, match=re.compile(words.replace("(", r"\("))):
         evaluate(save(folder, spoiled(name)), folder / "cohort.csv", config=QUICK)
+
+
+def test_clinical_columns_of_the_cohort_are_a_baseline_on_the_same_folds(folder):
+    cohort = pd.read_csv(folder / "cohort.csv")
+    cohort.assign(Stage=np.where(cohort["time"] > 30, "I", "IV"), Age=["", *map(str, range(59))]).to_csv(
+        folder / "cohort.csv", index=False
+    )
+    table = save(folder, pd.DataFrame({"case_id": CASES, "fold": np.arange(60) % 3, "risk": np.arange(60.0)}))
+    found = evaluate(table, folder / "cohort.csv", config=QUICK, clinical=("stage", "Age"))
+    assert found.against == "Cox's model of stage, Age"
+    assert found.comparison.differences["C-index"].second > 0.7  # the stage tells the time
+    assert "Age is unknown in 1 of 60 cases, which count as average." in found.notes
+    write_evaluation(found, folder)
+    with pytest.raises(PathlupiError, match="one after the other"):
+        evaluate(table, folder / "cohort.csv", against=table, clinical=("Age",))
+    with pytest.raises(TableError, match="no column 'Grade'"):
+        evaluate(table, folder / "cohort.csv", clinical=("Grade",))
 
 
 def test_the_command_prints_the_figures_and_names_the_files(folder, capsys):

@@ -16,7 +16,9 @@ from napari_pathlupi.workflows.downstream.cases import DownstreamCases
 from napari_pathlupi.workflows.downstream.downstream import Report
 from napari_pathlupi.workflows.save import unused
 
-_ENDINGS = (".json", ".csv", ".predictions.csv")
+PREDICTIONS = ".predictions.csv"
+"""Ending of the table that ``pathlupi evaluate`` reads."""
+_ENDINGS = (".json", ".csv", PREDICTIONS)
 _COLUMNS = ("protocol", "setting", "metric", "value", "low", "high", "standard_error", "folds", "cases")
 
 
@@ -47,7 +49,7 @@ def save_report(report: Report, cases: DownstreamCases, folder: Path) -> list[Pa
     parts = {".json": json.dumps(told, indent=2), ".csv": table_text(_COLUMNS, rows_of(report.protocol, report.scores))}
     header, rows = _predictions(report.folds, cases)
     if rows:
-        parts[".predictions.csv"] = table_text(header, rows)
+        parts[PREDICTIONS] = table_text(header, rows)
     files = [start.with_name(f"{start.name}{ending}") for ending in parts]
     for file, text in zip(files, parts.values(), strict=True):
         write_whole(file, text)

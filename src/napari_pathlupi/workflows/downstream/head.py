@@ -18,7 +18,7 @@ from napari_pathlupi.errors import MismatchError, SettingsError, UnusableFoldErr
 from napari_pathlupi.evaluation.calibration import calibrated_classes, calibrated_risks
 from napari_pathlupi.evaluation.predicted import Classified, Survived
 from napari_pathlupi.evaluation.probe import ProbeConfig, fit_probe
-from napari_pathlupi.evaluation.prompting import class_prompts, risk_prompts
+from napari_pathlupi.evaluation.prompting import class_prompts, one_sided, risk_prompts
 from napari_pathlupi.evaluation.survival_probe import CoxnetConfig, fit_coxnet
 from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.workflows.downstream.cases import DownstreamCases
@@ -198,6 +198,7 @@ def prompt_head(support: DownstreamCases, slides: Embeddings) -> Head:
         raise MismatchError("all slides and prompts are the same vector: they tell nothing apart.")
     words = f"No label of a slide: the prompts are means of molecular embeddings. {' '.join(support.notes)}"
     limits = "Scores say which prompt a slide is nearer to; they are no probabilities and were tested on no slide."
+    limits = " ".join(filter(None, (limits, one_sided(vectors, prompts, names))))
     task = CataloguePart(name="classification", settings={"classes": list(names), "prompts": True})
     return Head(task, prompts / distance, -(prompts**2).sum(axis=1) / 2 / distance, words, limits)
 

@@ -8,7 +8,8 @@ from napari_pathlupi.core.folds import Folds
 from napari_pathlupi.core.settings import as_dict
 from napari_pathlupi.errors import MismatchError, UnusableFoldError
 from napari_pathlupi.evaluation.fold_scores import FoldScores, classified, survived
-from napari_pathlupi.evaluation.prompting import class_prompts, class_scores, prompted_risks, risk_prompts
+from napari_pathlupi.evaluation.predicted import Classified
+from napari_pathlupi.evaluation.prompting import class_prompts, class_scores, one_sided, prompted_risks, risk_prompts
 from napari_pathlupi.evaluation.survival_probe import must_have_events
 from napari_pathlupi.workflows.downstream.cases import DownstreamCases
 from napari_pathlupi.workflows.downstream.config import DownstreamConfig
@@ -57,7 +58,8 @@ def prompt(
         tried.attempt(number, "", partial(_fold, slides, support, number, test))
     tried.must_have_tested()
     scores = scored(tried.tested, slides, settings)
-    notes = (f"Support set: {support.notes[0]}", *slides.notes, how, *tried.said, *((SIGN,) if slides.survival else ()))
+    told = (SIGN,) if slides.survival else _one_sided(slides, support, tried)
+    notes = (f"Support set: {support.notes[0]}", *slides.notes, how, *tried.said, *told)
     return Report("molecular prompting", scores, tried.skipped, notes, as_dict(settings), tuple(tried.tested))
 
 
@@ -86,6 +88,16 @@ def _fold(slides: DownstreamCases, support: DownstreamCases, number: int, test: 
     probabilities = class_scores(slides.vectors[test], class_prompts(vectors, labels, slides.endpoint.classes))
     told, notes = classified(slides.endpoint.classes, slides.classes[test], probabilities)
     return FoldScores(number, test, told, notes)
+
+
+def _one_sided(slides: DownstreamCases, support: DownstreamCases, tried: Attempts) -> tuple[str, ...]:
+    """What must be said where all tested slides fall to one class, by the prompts of the whole support set."""
+    said = [fold.told.said for fold in tried.tested if isinstance(fold.told, Classified)]
+    if len(np.unique(np.concatenate(said))) > 1:
+        return ()
+    tested = np.unique(np.concatenate([fold.rows for fold in tried.tested]))
+    prompts = class_prompts(support.vectors, support.classes, slides.endpoint.classes)
+    return tuple(filter(None, (one_sided(slides.vectors[tested], prompts, slides.endpoint.classes),)))
 
 
 def _must_be_of_one_kind(slides: DownstreamCases, support: DownstreamCases) -> None:

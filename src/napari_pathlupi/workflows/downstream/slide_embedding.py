@@ -94,7 +94,7 @@ def embedder(place: str, identity: EncoderIdentity) -> Ensemble:
     ----------
     place
         A model, by its name or folder; a slide encoder without weights by its name (mean, max); or the folder of a
-        pre-training. Of several folds, the embeddings stand one behind the other.
+        pre-training, or of its encoder. Of several folds, the embeddings stand one behind the other.
     identity
         What made the features.
 

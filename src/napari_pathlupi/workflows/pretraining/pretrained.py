@@ -31,6 +31,7 @@ from napari_pathlupi.workflows.prediction.model import SlideModel, device_failur
 from napari_pathlupi.workflows.prediction.stream import Bag
 from napari_pathlupi.workflows.pretraining.pairs import PairedCases
 from napari_pathlupi.workflows.pretraining.pretrain import PairedNetwork
+from napari_pathlupi.workflows.training.train_start import encoder_at
 
 PARTS = 4096
 """Tiles that are read at once."""
@@ -172,7 +173,7 @@ def save_pretrained(folder: str | Path, pretrained: Pretrained, golden: npt.NDAr
 
 
 def load_pretrained(folder: str | Path, device: str = "cpu") -> Pretrained:
-    """Return a pre-trained encoder from its folder.
+    """Return a pre-trained encoder from its folder, or from that of the run that made it.
 
     Raises
     ------
@@ -181,7 +182,7 @@ def load_pretrained(folder: str | Path, device: str = "cpu") -> Pretrained:
     InferenceError
         When there is no such device.
     """
-    folder = Path(folder)
+    folder = encoder_at(folder)
     device = device_named(device)
     card = _card(folder)
     weights, golden = (_tensors(folder / name, card) for name in (WEIGHTS, GOLDEN))
@@ -203,7 +204,9 @@ def _card(folder: Path) -> PretrainedCard:
         return PretrainedCard.model_validate(json.loads((folder / CARD).read_text(encoding="utf-8")))
     except OSError as error:
         words = f"{folder} is no pre-trained encoder: {CARD} cannot be read ({error.strerror})"
-        raise BundleError(f"{words}; of a run of `pathlupi pretrain`, name its folder encoder.") from error
+        raise BundleError(
+            f"{words}; give the folder of a finished `pathlupi pretrain`, or of a copy of its encoder."
+        ) from error
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BundleError(f"{folder} is no pre-trained encoder: its card is wrong at {where!r}.") from error

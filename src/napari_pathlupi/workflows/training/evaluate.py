@@ -1,13 +1,15 @@
 """How good predictions are, from tables alone: figures, comparison, pictures, as files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from napari_pathlupi.errors import TableError
+from napari_pathlupi.errors import SettingsError, TableError
+from napari_pathlupi.evaluation.clinical import clinical_baseline
 from napari_pathlupi.evaluation.report import Evaluation, report, tables
 from napari_pathlupi.evaluation.scoring import ScoreConfig, compare, score
 from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.tasks._task import PALETTE
-from napari_pathlupi.workflows.training.prediction_table import Truth, read_predictions
+from napari_pathlupi.workflows.training.prediction_table import Truth, clinical_columns, read_predictions
 
 PREDICTIONS, COHORT = "predictions.csv", "cohort.csv"
 """How they are called in the folder of a training run."""
@@ -19,8 +21,9 @@ def evaluate(
     truth: Truth | None = None,
     config: ScoreConfig | None = None,
     against: str | Path = "",
+    clinical: Sequence[str] = (),
 ) -> Evaluation:
-    """Return how good a table of predictions is, and whether another is as good.
+    """Return how good a table of predictions is, and whether another, or clinical columns alone, are as good.
 
     Parameters
     ----------
@@ -30,27 +33,39 @@ def evaluate(
         The table that says what is true of the cases; may be empty for a run, which holds its own.
     truth, config
         Which of its columns say so, and how intervals are found.
+    clinical
+        Of a survival: columns of the cohort that Cox's model is fitted on, on the same folds; in place of ``against``.
 
     Raises
     ------
     TableError, MismatchError
         When a table cannot be read or does not fit (naming line and column), or two cannot be compared.
+    SettingsError
+        When both another table and clinical columns are to be compared.
     """
+    if against and clinical:
+        raise SettingsError("compare with another table or with clinical columns, one after the other.")
     truth, config = truth or Truth(), config or ScoreConfig()
     table, own = _files(Path(predictions))
     known = Path(cohort) if cohort else own
     if known is None:
         raise TableError(f"say what is true of the cases of {table.name}: give the cohort table after it.")
     found, notes = read_predictions(table, known, truth)
-    other, others_notes = read_predictions(_files(Path(against))[0], known, truth) if against else (None, [])
+    other = None
+    if against:
+        other, more = read_predictions(_files(Path(against))[0], known, truth)
+        notes += more
+    elif clinical:
+        other, said = clinical_baseline(found, clinical_columns(known, clinical, found.cases))
+        notes += said
     return Evaluation(
         title=f"Evaluation of {_name(Path(predictions))}",
         predictions=found,
         scores=score(found, config),
         config=config,
         comparison=compare(found, other, config) if other else None,
-        against=_name(Path(against)) if against else "",
-        notes=tuple(dict.fromkeys([*notes, *others_notes])),
+        against=_name(Path(against)) if against else f"Cox's model of {', '.join(clinical)}" if clinical else "",
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 

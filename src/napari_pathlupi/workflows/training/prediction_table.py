@@ -11,6 +11,7 @@ from napari_pathlupi.core.cohort import TIME_UNITS, Cohort, Endpoint, case_of
 from napari_pathlupi.core.labels import YES_NO
 from napari_pathlupi.core.tables import Cells, read_cells
 from napari_pathlupi.errors import TableError
+from napari_pathlupi.evaluation.clinical import ClinicalColumn
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Predicted, Survived, Valued
 from napari_pathlupi.evaluation.scoring import Predictions
 from napari_pathlupi.workflows.cases.cohort_table import CASE_COLUMNS, read_cohort
@@ -29,18 +30,19 @@ class Truth:
 
     Parameters
     ----------
-    label
+    column
         Column of the class of a case.
     time
         Survival: column of the times.
-    event, censorship
-        Survival: column of the outcome, by what a 1 in it means: the event, or a censored case. One of the two; if
-        neither is given, "event".
+    event
+        Survival: column of the outcome in which 1 is the event; "event" where no column is named.
+    censorship
+        Survival: column of the outcome in which 1 is censored, in place of that.
     unit
         Unit of times or values; of times also read from the cohort's column time_unit or the name of their column.
     """
 
-    label: str = "label"
+    column: str = "label"
     time: str = "time"
     event: str = ""
     censorship: str = ""
@@ -92,6 +94,36 @@ def read_predictions(
     return predictions, [_counted(cells, set(cases), known, predictions), *cells.notes, *known.notes]
 
 
+def clinical_columns(cohort: str | Path, names: Sequence[str], cases: Sequence[str]) -> list[ClinicalColumn]:
+    """Return columns of a cohort table for these cases: numbers where all cells are, else words.
+
+    Of a case with several rows the first that says something counts.
+
+    Raises
+    ------
+    TableError
+        When the table cannot be read, or has no such column.
+    """
+    cells = read_cells(cohort)
+    of_case = [case_of(name) for name in cells.values(cells.find("", CASE_COLUMNS, "the case"))]
+    found = []
+    for asked in names:
+        column = cells.find(asked, (), "what is known of the cases")
+        said = {
+            case: row
+            for row, (case, cell) in reversed([*enumerate(zip(of_case, cells.values(column), strict=True))])
+            if cell
+        }
+        values: Numbers | list[str]
+        try:
+            numbers = cells.numbers(column)
+            values = np.array([numbers[said[case]] if case in said else np.nan for case in cases])
+        except TableError:  # words
+            values = [cells.values(column)[said[case]] if case in said else "" for case in cases]
+        found.append(ClinicalColumn(column, values))
+    return found
+
+
 def _must_meet(cells: Cells, cases: Sequence[str], known: Cohort, rows: Sequence[int]) -> None:
     if not rows:
         raise TableError(
@@ -102,16 +134,16 @@ def _must_meet(cells: Cells, cases: Sequence[str], known: Cohort, rows: Sequence
 
 def _endpoint(cells: Cells, cohort: str | Path, truth: Truth) -> Endpoint:
     names = _named(cells, PROBABILITY)
-    if names and truth.label.lower() not in map(str.lower, read_cells(cohort).frame.columns):
+    if names and truth.column.lower() not in map(str.lower, read_cells(cohort).frame.columns):
         there = read_cells(cohort).frame.columns
         if not set(names) <= set(there):
             raise TableError(
-                f"{Path(cohort).name} has neither a column {truth.label!r} nor one for each of {', '.join(names)}: "
+                f"{Path(cohort).name} has neither a column {truth.column!r} nor one for each of {', '.join(names)}: "
                 "name the column of the label."
             )
         return Endpoint.multilabel(names)
     if names:
-        return Endpoint.classification(truth.label, names)
+        return Endpoint.classification(truth.column, names)
     if values := _named(cells, VALUE):
         return Endpoint.regression(*values, unit=truth.unit)
     if RISK in cells.frame.columns:

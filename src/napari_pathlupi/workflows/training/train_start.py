@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 PART = "slide_encoder."
 """What the tensors of the slide encoder are called by in a file of weights, as in a bundle."""
+ENCODER = "encoder"
+"""Folder of the encoder in a run of ``pathlupi pretrain``."""
 MOMENTS = ("feature_mean", "feature_scale")
 """What tiles were standardised with; a file without them means tiles as they are."""
+
+
+def encoder_at(place: str | Path) -> Path:
+    """Return the folder of the encoder where a whole run of `pathlupi pretrain` is named, else the place itself."""
+    inner = Path(place, ENCODER)
+    return inner if not Path(place, CARD).exists() and (inner / CARD).is_file() else Path(place)
 
 
 def begin_from(model: "SlideModel", place: str | Path) -> None:
@@ -30,7 +38,8 @@ def begin_from(model: "SlideModel", place: str | Path) -> None:
     model
         Built with the same slide encoder and settings.
     place
-        A safetensors file, or a folder with ``weights.safetensors``, such as a bundle of one model.
+        A safetensors file, or a folder with ``weights.safetensors``, such as a bundle of one model; or the folder of a
+        run of ``pathlupi pretrain``.
 
     Raises
     ------
@@ -40,7 +49,8 @@ def begin_from(model: "SlideModel", place: str | Path) -> None:
         When a tensor is missing, left over or of another shape, which is named with both shapes; or the card beside
         the weights names another patch encoder.
     """
-    tensors, card = _tensors(Path(place)), _card(Path(place))
+    place = encoder_at(place)
+    tensors, card = _tensors(place), _card(place)
     if card is not None and card.patch_encoder is not None:
         own_tiles = model.recipe.patch_encoder.identity
         card.patch_encoder.identity.must_fit(own_tiles, f"the slide encoder at {place}")
@@ -76,7 +86,7 @@ def settings_beside(place: str | Path) -> Mapping[str, Any]:
     WeightsError
         When the card is damaged.
     """
-    if (card := _card(Path(place))) is None:
+    if (card := _card(encoder_at(place))) is None:
         return {}
     part = card.slide_encoder
     return {"slide_encoder": part.name, "settings": dict(part.settings)}
