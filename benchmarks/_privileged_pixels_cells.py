@@ -16,7 +16,8 @@ import torch
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score
 
-from _privileged_cells import ANCHORED, SEEDS, TRAINED, Variant, code_of
+import _privileged_cells as bags_of_tiles
+from _privileged_cells import SEEDS, TRAINED, Variant, code_of
 from _privileged_world import given
 from demo_model import planted_share
 from napari_pathlupi.bundle import CataloguePart
@@ -35,6 +36,8 @@ from napari_pathlupi.workflows.training.train import TrainingCases, train
 
 Numbers = npt.NDArray[np.float64]
 SIZES = (50, 100, 320)
+ANCHORED = replace(bags_of_tiles.ANCHORED, tiles=TRAINED.tiles)
+"""These slides have 63 tiles on average: no more can be drawn."""
 MILD: Mapping[str, Any] = {"settings": {"dropout": 0.25}, "weight_decay": 0.01, "tiles": 256, "learning_rate": 1e-3}
 """How the presets trained before this was measured."""
 FOLLOWS = {name: row for row, one in enumerate(PROGRAMMES) for name in (one.name, *one.gene_sets)}

@@ -17,6 +17,7 @@ ROWS = (
     ("clam-sb", BASELINE),
     ("transmil", BASELINE),
     (DEFAULT, BASELINE),
+    (DEFAULT, "pathlupi-anchored, weight 0"),
     ("its weight chosen inside", BASELINE),
     ("RNA of all", BASELINE),
     ("pathlupi", BASELINE),
