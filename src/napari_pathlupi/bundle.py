@@ -14,7 +14,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from napari_pathlupi.core.card import FORMAT, About, Card, CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
-from napari_pathlupi.errors import BundleError, OutputError
+from napari_pathlupi.errors import BundleError, OutputError, did_you_mean
 
 __all__ = [
     "About",
@@ -176,9 +175,7 @@ def _packaged() -> Path:
 def _no_bundle(folder: Path, given: str) -> str:
     if folder.is_dir():
         return f"{folder} is not a model: it holds no {CARD}."
-    near = get_close_matches(given, list_bundles(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    known = ", ".join(list_bundles()) or "none"
+    hint, known = did_you_mean(given, list_bundles()), ", ".join(list_bundles()) or "none"
     return f"there is no model {given}: {hint}Give the folder of a model, or the name of a packaged one ({known})."
 
 

@@ -9,7 +9,6 @@ when it is listed, so they import nothing heavy themselves.
 
 from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from napari_pathlupi.errors import NotFoundError
+from napari_pathlupi.errors import NotFoundError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +55,7 @@ class Room(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self:
             names = list(self)
-            near = get_close_matches(name, names, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, names)
             raise NotFoundError(f"no {self.noun} is called {name!r}: {hint}known: {', '.join(names)}.")
         return self._entries()[self._aliases().get(name, name)] if self.table else self._only_entry(name)
 

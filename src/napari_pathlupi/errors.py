@@ -28,6 +28,8 @@ Each message is one sentence or two: what happened with the values, what would b
 None is a ``RuntimeError``: napari swallows those when they leave a generator worker.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,3 +162,9 @@ def words_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """Return why a file cannot be read, without its name, which the sentence around it says."""
     return (isinstance(error, OSError) and error.strerror) or str(error).strip().rstrip(".")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'uni'? ", to go before what else there is; "" where no name is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}? " if near else ""

@@ -278,7 +278,8 @@ def _rows(path: Path, layout: Layout) -> tuple[list[int], list[list[str]]]:
     return lines, rows
 
 
-def _parquet(path: Path) -> "pd.DataFrame":
+def read_parquet(path: Path) -> "pd.DataFrame":
+    """Return a Parquet table with its index, if it means anything, as columns; `TableError` where it is none."""
     import pandas as pd
 
     try:
@@ -286,7 +287,14 @@ def _parquet(path: Path) -> "pd.DataFrame":
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
     if frame.index.name or not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
+        return frame.reset_index()
+    return frame
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    frame = read_parquet(path)
     text = {
         number: ["" if pd.isna(value) else str(value).strip() for value in frame.iloc[:, number]]
         for number in range(frame.shape[1])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_pathlupi.core.tables import MISSING, Layout, is_parquet, layout_of
+from napari_pathlupi.core.tables import MISSING, Layout, is_parquet, layout_of, read_parquet
 from napari_pathlupi.errors import TableError, reason_of
 
 ROW_NAMES = (
@@ -150,12 +150,7 @@ def _decimal(path: Path, layout: Layout, cells: Sequence[Sequence[str]]) -> str:
 
 
 def _parquet(path: Path) -> tuple[pd.DataFrame, list[str], int, str]:
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
-    if frame.index.name or not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
+    frame = read_parquet(path)
     return frame, [str(column) for column in frame.columns], 1, "."
 
 

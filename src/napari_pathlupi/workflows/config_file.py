@@ -3,13 +3,12 @@
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from difflib import get_close_matches
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from napari_pathlupi.core.settings import field_texts
-from napari_pathlupi.errors import SettingsError, reason_of
+from napari_pathlupi.errors import SettingsError, did_you_mean, reason_of
 
 WIDTH = 116
 
@@ -95,11 +94,24 @@ def checked_values(kind: type, values: Any, section: str, source: str) -> dict[s
     return {key: _checked(kind, key, value, f"{source}, [{section}]") for key, value in values.items()}
 
 
+def with_sections(config: Any, sections: Mapping[str, Any], source: str, **kinds: type) -> Any:
+    """Return a config with what nested settings say; errors as of `checked_values`.
+
+    ``kinds`` are the dataclasses whose fields a section may set that is kept as a mapping of what was set.
+    """
+    known = [section.name for section in fields(config)]
+    for name, values in sections.items():
+        must_be_one_of(name, known, source, "section")
+        part = getattr(config, name)
+        checked: Any = checked_values(kinds.get(name, type(part)), values, name, source)
+        config = replace(config, **{name: checked if name in kinds else replace(part, **checked)})
+    return config
+
+
 def must_be_one_of(name: str, known: Sequence[str], where: str, what: str) -> None:
     """Raise a SettingsError that suggests the nearest, unless a name is known."""
     if name not in known:
-        near = get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, known)
         raise SettingsError(f"{where}: no {what} is called {name!r}: {hint}known: {', '.join(known)}.")
 
 

@@ -1,11 +1,11 @@
 """A pre-training as a TOML file: written with comments from the config dataclasses, read back and checked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from napari_pathlupi.workflows.config_file import changed, checked_values, must_be_one_of, read_sections, section_lines
+from napari_pathlupi.workflows.config_file import changed, read_sections, section_lines, with_sections
 from napari_pathlupi.workflows.pretraining.config import PretrainStudy
 
 HEAD = """# A pre-training of napari-pathlupi: a slide encoder learns to find what was measured of a slide's patient.
@@ -48,11 +48,5 @@ def pretraining_of_changes(sections: Mapping[str, Any], changes: Sequence[str]) 
 
 def pretraining_of(sections: Mapping[str, Any], source: str = "the pre-training") -> PretrainStudy:
     """Return the pre-training of nested settings; errors as of `read_pretraining`."""
-    config = PretrainStudy()
-    known = [section.name for section in fields(config)]
-    for name, values in sections.items():
-        must_be_one_of(name, known, source, "section")
-        part = getattr(config, name)
-        own: dict[str, Any] = {name: replace(part, **checked_values(type(part), values, name, source))}
-        config = replace(config, **own)
+    config: PretrainStudy = with_sections(PretrainStudy(), sections, source)
     return config

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
-from napari_pathlupi.errors import NotFoundError
+from napari_pathlupi.errors import NotFoundError, did_you_mean
 from napari_pathlupi.workflows.training.train import TrainConfig
 
 HALLMARKS = 50
@@ -124,7 +123,5 @@ def preset(name: str) -> Preset:
         When there is none of this name; the message suggests the nearest.
     """
     if name not in PRESETS:
-        near = get_close_matches(name, PRESETS, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise NotFoundError(f"no preset is called {name!r}: {hint}known: {', '.join(PRESETS)}.")
+        raise NotFoundError(f"no preset is called {name!r}: {did_you_mean(name, PRESETS)}known: {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -1,18 +1,11 @@
 """A study as a TOML file: written with comments from the config dataclasses, read back and checked against them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_pathlupi.workflows.config_file import (
-    checked_values,
-    comment_lines,
-    key_lines,
-    must_be_one_of,
-    read_sections,
-    section_lines,
-)
+from napari_pathlupi.workflows.config_file import comment_lines, key_lines, read_sections, section_lines, with_sections
 from napari_pathlupi.workflows.training.study_config import StudyConfig
 from napari_pathlupi.workflows.training.task_cards import task_card
 from napari_pathlupi.workflows.training.train_config import TrainConfig
@@ -64,13 +57,6 @@ def read_study(path: str | Path, changes: Sequence[str] = (), task: str = "") ->
 
 def study_of(sections: Mapping[str, Any], source: str = "the study") -> StudyConfig:
     """Return the study of nested settings; errors as of `read_study`."""
-    config = StudyConfig()
-    known = [section.name for section in fields(config)]
-    for name, values in sections.items():
-        must_be_one_of(name, known, source, "section")
-        part = getattr(config, name)
-        checked = checked_values(TrainConfig if name == "training" else type(part), values, name, source)
-        changed: dict[str, Any] = {name: checked if name == "training" else replace(part, **checked)}
-        config = replace(config, **changed)
+    config: StudyConfig = with_sections(StudyConfig(), sections, source, training=TrainConfig)
     _ = config.train  # says what is wrong with it
     return config

@@ -3,12 +3,11 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from napari_pathlupi.errors import NotFoundError
+from napari_pathlupi.errors import NotFoundError, did_you_mean
 
 KINDS = ("biomarker", "subtype", "survival", "external")
 
@@ -85,8 +84,7 @@ def task_card(name: str) -> TaskCard:
     """Return a named task; `NotFoundError` with the nearest name where there is none."""
     cards = task_cards()
     if name not in cards:
-        near = get_close_matches(name, cards, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, cards)
         raise NotFoundError(f"no task is called {name!r}: {hint}`pathlupi init train --task list` names them.")
     return cards[name]
 
