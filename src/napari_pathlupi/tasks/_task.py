@@ -38,11 +38,27 @@ class Task(ABC):
         """Raise `MismatchError` in one sentence unless the (cases, columns) numbers can be learned from."""
 
     def fitted(self, wanted: npt.NDArray[np.float64]) -> Self:
-        """Return the task with what it takes from its training cases as settings; what is already set stays.
-
-        All folds of an ensemble need the same: fit on the cases of the study once, then train them.
-        """
+        """Return the task with what it takes from its training cases as settings; what is already set stays."""
         return self
+
+    def joined(self, fits: Sequence[Self]) -> Self:
+        """Return the task in which models answer together that were each fitted on training cases of their own.
+
+        Parameters
+        ----------
+        fits
+            The task as each model has it, in the order of the models.
+        """
+        alike = all(fit.settings() == fits[0].settings() for fit in fits)
+        return fits[0] if alike else self._joined(fits)
+
+    def _joined(self, fits: Sequence[Self]) -> Self:
+        """By default this task: what the fits differ in (weights of the loss) changes no answer."""
+        return self
+
+    def of_member(self, outputs: "Float[Tensor, 'slides outputs']", member: int) -> "Float[Tensor, 'slides outputs']":
+        """Return outputs of one of the joined models in the numbers of this task."""
+        return outputs
 
     @property
     @abstractmethod

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.outlook import Values
 from napari_pathlupi.errors import MismatchError
+from napari_pathlupi.tasks._members import together
 from napari_pathlupi.tasks._task import Task, exact
 
 if TYPE_CHECKING:
@@ -26,23 +27,27 @@ class Regression(Task):
     unit
         Of all of them, "" for none.
     means, spreads, lows, highs
-        Per value its mean, standard deviation, least and largest among the training cases; empty until fitted.
+        Per value its mean, standard deviation, least and largest among the training cases; empty until fitted. Of
+        models that were fitted each on its own cases ``means`` and ``spreads`` hold a row for each.
     """
 
     def __init__(
         self,
         names: Sequence[str] = ("Value",),
         unit: str = "",
-        means: Sequence[float] = (),
-        spreads: Sequence[float] = (),
+        means: Sequence[float] | Sequence[Sequence[float]] = (),
+        spreads: Sequence[float] | Sequence[Sequence[float]] = (),
         lows: Sequence[float] = (),
         highs: Sequence[float] = (),
     ) -> None:
-        fits = tuple(tuple(map(float, part)) for part in (means, spreads, lows, highs))
-        if not names or len(set(names)) < len(names) or {len(part) for part in fits} not in ({0}, {len(names)}):
+        rows = np.array(means, np.float64), np.array(spreads, np.float64)
+        self.members = tuple(zip(*(part.tolist() for part in rows), strict=True)) if rows[0].ndim == 2 else ()
+        fits = [part.mean(axis=0) if part.ndim == 2 else part for part in rows]
+        fits += [np.array(part, np.float64) for part in (lows, highs)]
+        if not names or len(set(names)) < len(names) or {part.shape for part in fits} not in ({(0,)}, {(len(names),)}):
             raise ValueError(f"values of different names are needed, with a mean, spread, low and high each: {names}")
         self.names, self.unit = tuple(names), unit
-        self.means, self.spreads, self.lows, self.highs = fits
+        self.means, self.spreads, self.lows, self.highs = (tuple(part.tolist()) for part in fits)
 
     @property
     def columns(self) -> int:
@@ -58,7 +63,8 @@ class Regression(Task):
         return self.names
 
     def settings(self) -> Mapping[str, Any]:
-        fits = {"means": self.means, "spreads": self.spreads, "lows": self.lows, "highs": self.highs}
+        means, spreads = zip(*self.members, strict=True) if self.members else (self.means, self.spreads)
+        fits = {"means": means, "spreads": spreads, "lows": self.lows, "highs": self.highs}
         return {"names": list(self.names), "unit": self.unit, **{key: list(value) for key, value in fits.items()}}
 
     def check(self, wanted: npt.NDArray[np.float64]) -> None:
@@ -75,7 +81,21 @@ class Regression(Task):
         if self.means:
             return self
         parts = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
-        return type(self)(self.names, self.unit, *([float(x) for x in part(wanted, axis=0)] for part in parts))
+        means, spreads, lows, highs = ([float(x) for x in part(wanted, axis=0)] for part in parts)
+        return type(self)(self.names, self.unit, means, spreads, lows, highs)
+
+    def _joined(self, fits: Sequence[Self]) -> Self:
+        """Values in units of the mean spread about the mean of the means (our choice: it changes no value)."""
+        means, spreads = [fit.means for fit in fits], [fit.spreads for fit in fits]
+        lows, highs = np.min([fit.lows for fit in fits], axis=0), np.max([fit.highs for fit in fits], axis=0)
+        return type(self)(self.names, self.unit, means, spreads, lows.tolist(), highs.tolist())
+
+    def of_member(self, outputs: "Float[Tensor, 'slides outputs']", member: int) -> "Float[Tensor, 'slides outputs']":
+        if not self.members:
+            return outputs
+        exactly = outputs.double()
+        means, spreads = (exactly.new_tensor(part) for part in self.members[member])
+        return (means + spreads * exactly - exactly.new_tensor(self.means)) / exactly.new_tensor(self.spreads)
 
     def loss(
         self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
@@ -94,6 +114,8 @@ class Regression(Task):
         folds: "Float[Tensor, 'folds outputs'] | None" = None,
     ) -> Values:
         """Return the values, with their conformal intervals."""
+        if self.members and folds is not None:
+            outputs, folds = together(self, self.members, folds)
         if calibration and len(calibration.thresholds) not in (0, len(self.names)):
             raise MismatchError(f"{len(calibration.thresholds)} intervals are calibrated for {len(self.names)} values.")
         means, spreads = outputs.new_tensor(self.means).double(), outputs.new_tensor(self.spreads).double()

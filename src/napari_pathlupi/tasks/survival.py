@@ -12,12 +12,16 @@ from torch.nn.functional import logsigmoid
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.outlook import SurvivalCurve, told
 from napari_pathlupi.errors import MismatchError
+from napari_pathlupi.tasks._members import together
 from napari_pathlupi.tasks._task import Task, exact
 from napari_pathlupi.tasks._times import EVENT, TIME, check_times, known_times
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
+
+_FALLS = 1e-12, 500.0
+"""Least and largest fall of a curve's logarithm in a bin: beyond, the logit of the hazard is no number."""
 
 
 class Survival(Task):
@@ -40,6 +44,8 @@ class Survival(Task):
         How much less the censored cases count, 0 to 1: 0 in Patho-Bench and here, 0.5 in SurvPath.
     times
         End of each bin, ascending, the last of them the largest time of any case; empty until fitted.
+    members
+        Of models that were fitted each on its own cases: the ends of each.
     """
 
     def __init__(
@@ -49,13 +55,16 @@ class Survival(Task):
         bins: int = 4,
         alpha: float = 0.0,
         times: Sequence[float] = (),
+        members: Sequence[Sequence[float]] = (),
     ) -> None:
         if bins < 2 or not 0 <= alpha <= 1:
             raise ValueError(f"at least 2 bins and an alpha of 0 to 1 are needed, got {bins} and {alpha:g}")
         self.endpoint, self.unit, self.bins, self.alpha = endpoint, unit, bins, alpha
         self.times = tuple(map(float, times))
-        if self.times and (len(self.times) != bins or np.any(np.diff([0.0, *self.times]) <= 0)):
-            raise ValueError(f"one end per bin is needed, ascending and above 0: {bins} bins, ends {list(self.times)}")
+        self.members = tuple(tuple(map(float, member)) for member in members)
+        for ends in (self.times, *self.members):
+            if (ends or self.members) and (len(ends) != bins or np.any(np.diff([0.0, *ends]) <= 0)):
+                raise ValueError(f"one end per bin is needed, ascending and above 0: {bins} bins, ends {list(ends)}")
 
     @property
     def columns(self) -> int:
@@ -75,7 +84,8 @@ class Survival(Task):
 
     def settings(self) -> Mapping[str, Any]:
         chosen = {"endpoint": self.endpoint, "unit": self.unit, "bins": self.bins, "alpha": self.alpha}
-        return chosen | {"times": list(self.times)}
+        told = chosen | {"times": list(self.times)}
+        return told | ({"members": [list(member) for member in self.members]} if self.members else {})
 
     def check(self, wanted: npt.NDArray[np.float64]) -> None:
         check_times(wanted)
@@ -95,6 +105,26 @@ class Survival(Task):
                 "bins, or give more cases."
             )
         return type(self)(self.endpoint, self.unit, self.bins, self.alpha, [float(end) for end in ends])
+
+    def _joined(self, fits: Sequence[Self]) -> Self:
+        """Bins that end at the mean of the fits' ends, the last at the largest time of any case (our choice)."""
+        ends = np.array([fit.times for fit in fits])
+        times = [*ends[:, :-1].mean(axis=0).tolist(), float(ends[:, -1].max())]
+        return type(self)(self.endpoint, self.unit, self.bins, self.alpha, times, [fit.times for fit in fits])
+
+    def of_member(self, outputs: "Float[Tensor, 'slides outputs']", member: int) -> "Float[Tensor, 'slides outputs']":
+        """Return the hazards of the joined bins: the member's curve, read at their ends.
+
+        Between the ends of the member's own bins its rate of events is constant, so that the logarithm of its curve is
+        straight; its last bin, which has no end in the likelihood, ends where the joined one does (our choice).
+        """
+        if not self.members:
+            return outputs
+        ends = [0.0, *self.members[member][:-1], self.times[-1]]
+        curves = logsigmoid(-outputs.double()).cumsum(dim=1).cpu().numpy()
+        falls = [-np.diff(np.interp(self.times, ends, [0.0, *curve]), prepend=0.0) for curve in curves]
+        held = np.clip(np.array(falls).reshape(curves.shape), *_FALLS)
+        return torch.from_numpy(np.log(np.expm1(held))).to(outputs.device)
 
     def loss(
         self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
@@ -126,13 +156,23 @@ class Survival(Task):
         calibration: Calibration | None = None,
         folds: "Float[Tensor, 'folds outputs'] | None" = None,
     ) -> SurvivalCurve:
-        """Return the survival at the end of each bin, and the risk among the validation cases."""
+        """Return the survival at the end of each bin, and the risk among the validation cases.
+
+        Of an ensemble the mean of its folds' curves, so that its risk is the mean of theirs (our choice: the mean of
+        hazards' logits can lie beyond all of the folds' curves).
+        """
         self._must_be_fitted()
-        curve = tuple(logsigmoid(-outputs.double()).cumsum(dim=-1).exp().tolist())
-        alone = () if folds is None else logsigmoid(-folds.double()).cumsum(dim=-1).exp().tolist()
+        if self.members and folds is not None:
+            _, folds = together(self, self.members, folds)
+        alone = () if folds is None else _curves(folds)
+        curve = tuple(np.mean(alone, axis=0).tolist()) if alone else _curves(outputs[None])[0]
         below = calibration.share_below(-sum(curve)) if calibration else None
         cases = calibration.cases if calibration else 0
-        return SurvivalCurve(self.endpoint, self.unit, self.times, curve, below, cases, tuple(map(tuple, alone)))
+        return SurvivalCurve(self.endpoint, self.unit, self.times, curve, below, cases, alone)
+
+
+def _curves(outputs: "Float[Tensor, 'slides outputs']") -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, logsigmoid(-outputs.double()).cumsum(dim=1).exp().tolist()))
 
 
 TASK = Survival

@@ -28,7 +28,7 @@ class Ensemble:
     """Models of one recipe whose outputs are averaged.
 
     The mean is that of the outputs, not of the probabilities (our choice): it keeps a tile's evidence an exact share of
-    the logit.
+    the logit. What it means is the task's to say: of survival and values the answer is the mean of what the models say.
 
     Parameters
     ----------

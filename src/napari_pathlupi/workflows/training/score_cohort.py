@@ -106,5 +106,6 @@ def _outputs(ensemble: Ensemble, bundle: Bundle, case: Case, places: Places, sev
 
 def _rows(ensemble: Ensemble, case: Case, outputs: npt.NDArray[np.float64]) -> list[dict[str, Any]]:
     task = ensemble.models[0].task
-    said = [task.answer(torch.from_numpy(fold), ensemble.calibration).columns() for fold in outputs]
+    common = [task.of_member(torch.from_numpy(fold[None]), number)[0] for number, fold in enumerate(outputs)]
+    said = [task.answer(numbers, ensemble.calibration).columns() for numbers in common]
     return [{"case_id": case.name, "fold": number, **columns} for number, columns in enumerate(said)]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from napari_pathlupi.bundle import CARD, About, load_bundle
-from napari_pathlupi.catalogue import tasks
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
 from napari_pathlupi.tasks._task import Task
@@ -20,15 +19,18 @@ from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensembl
 from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverage
 from napari_pathlupi.workflows.training.evaluate import evaluate
 from napari_pathlupi.workflows.training.run_folder import LOG, StudyLog, claim
+from napari_pathlupi.workflows.training.study_common import InCommon, in_common
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, UNION, StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData, study_data_steps
 from napari_pathlupi.workflows.training.study_file import written
 from napari_pathlupi.workflows.training.study_fold import FOLDS, FoldResult, Outputs, Study, fold_steps
 from napari_pathlupi.workflows.training.study_tables import (
+    RISK,
     attention_rows,
     cohort_as_used,
     draw_curves,
     predictions_of,
+    risks_of,
     write_attention,
     write_table,
 )
@@ -107,16 +109,17 @@ def _tell_begin(study: Study) -> None:
 def _finish(study: Study, results: Sequence[FoldResult]) -> None:
     """Write what a run is for, once all folds are trained."""
     config, data, folder = study.config, study.data, study.folder
-    task: Task = tasks[data.task.name](**data.task.settings)
-    own = [_calibration(task, one.validation_outputs, data.cohort.wanted[one.validation], config) for one in results]
-    _write_predictions(study, task, results, own)
+    told = in_common(data.task, results)
+    wanted = data.cohort.wanted
+    own = [_calibration(told.task, one.validation_outputs, wanted[one.validation], config) for one in told.results]
+    _write_predictions(study, told, own)
     draw_curves(folder, study.log.lines())
     if config.run.attention:
         tables = (table for result in results for table in attention_rows(data, result))
         write_attention(folder / f"attention.{config.run.attention}", tables)
     models = tuple(model for result in results for model in result.models)
     limit = float(np.mean([model.reference_limit for model in models]))
-    calibration = _pooled(task, results, own, study)
+    calibration = _pooled(told, own, study)
     about = about_of(study, results, _metrics(folder))
     bag, _ = data.bags_of(results[0].test[:1])
     golden = np.asarray(bag[0][:GOLDEN_TILES], np.float32)
@@ -125,19 +128,20 @@ def _finish(study: Study, results: Sequence[FoldResult]) -> None:
     study.log.tell({"event": "done", "metrics": about.metrics})
 
 
-def _write_predictions(
-    study: Study, task: Task, results: Sequence[FoldResult], own: Sequence[Calibration | None]
-) -> None:
-    cohort, told = study.data.cohort, []
-    for result, calibration in zip(results, own, strict=True):
-        told.append(
-            predictions_of(task, cohort.only(result.test.tolist()).names, result.fold, result.test_outputs, calibration)
-        )
-        chosen = predictions_of(
-            task, cohort.only(result.validation.tolist()).names, result.fold, result.validation_outputs, calibration
-        )
-        write_table(study.folder / FOLDS / f"fold-{result.fold}" / "validation.csv", chosen)
-    write_table(study.folder / PREDICTIONS, pd.concat(told, ignore_index=True))
+def _write_predictions(study: Study, told: InCommon, own: Sequence[Calibration | None]) -> None:
+    cohort, tested = study.data.cohort, []
+    for fold, calibration in enumerate(own):
+        result, alone = told.results[fold], told.own[fold]
+        tables = [
+            predictions_of(told.task, cohort.only(rows.tolist()).names, result.fold, outputs, calibration)
+            for rows, outputs in ((result.test, result.test_outputs), (result.validation, result.validation_outputs))
+        ]
+        for table, outputs in zip(tables, (alone.test_outputs, alone.validation_outputs), strict=True):
+            if RISK in table:  # by the ends of the fold's own bins, which no case held back has moved
+                table[RISK] = risks_of(told.fits[fold], outputs)
+        tested.append(tables[0])
+        write_table(study.folder / FOLDS / f"fold-{result.fold}" / "validation.csv", tables[1])
+    write_table(study.folder / PREDICTIONS, pd.concat(tested, ignore_index=True))
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
@@ -161,11 +165,9 @@ def _calibration(task: Task, outputs: Any, wanted: Any, config: StudyConfig) -> 
     return calibrate(task, outputs, wanted, config.run.level, config.run.per_class)
 
 
-def _pooled(
-    task: Task, results: Sequence[FoldResult], own: Sequence[Calibration | None], study: Study
-) -> Calibration | None:
+def _pooled(told: InCommon, own: Sequence[Calibration | None], study: Study) -> Calibration | None:
     """Of the validation cases of all folds; its coverage is that of each fold's own on its test cases."""
-    wanted = study.data.cohort.wanted
+    wanted, task, results = study.data.cohort.wanted, told.task, told.results
     calibration = _calibration(task, *_each_once(results, wanted), study.config)
     if calibration is None:
         return None

@@ -31,7 +31,7 @@ from napari_pathlupi.workflows.cases.split_file import read_split
 from napari_pathlupi.workflows.prediction.features import is_store
 from napari_pathlupi.workflows.training.bags import Bags, Features, Shelf
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, StudyConfig
-from napari_pathlupi.workflows.training.study_task import task_of
+from napari_pathlupi.workflows.training.study_task import task_of, training_notes
 from napari_pathlupi.workflows.training.validation import HeldOut
 
 NOT_KNOWN = "give their side with features.tile_px, and the µm per pixel of these as features.mpp; here:"
@@ -77,7 +77,7 @@ class StudyData:
     folds
         What each does in each fold.
     task
-        Fitted on the cases that are trained on or chosen by.
+        As set; each fold fits it on its own training cases.
     identity
         The patch encoder of all bags.
     bags, owners
@@ -141,7 +141,8 @@ def study_data_steps(config: StudyConfig) -> Steps[StudyData]:
         raise TableError(f"no case of {part.table} can be trained on: {pairing.words}")
     folds = _folds(config, cohort)
     identity, bags, owners = yield from _bags(config, cohort, places)
-    notes = (pairing.words, *cohort.notes, *(expression.notes if expression else ()), *split_notes(folds, cohort))
+    of_folds = (*split_notes(folds, cohort), *training_notes(cohort, folds))
+    notes = (pairing.words, *cohort.notes, *(expression.notes if expression else ()), *of_folds)
     return StudyData(
         cohort,
         folds,

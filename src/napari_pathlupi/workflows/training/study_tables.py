@@ -14,6 +14,7 @@ from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.training.study_data import StudyData
 from napari_pathlupi.workflows.training.study_fold import FoldResult, Outputs
 
+RISK = "risk"
 SEVERAL = "|"
 """Between the slides of a case in the run's cohort.csv."""
 
@@ -26,6 +27,11 @@ def predictions_of(
     for name, numbers in zip(names, torch.from_numpy(outputs), strict=True):
         rows.append({"case_id": name, "fold": fold, **task.answer(numbers, calibration).columns()})
     return pd.DataFrame(rows)
+
+
+def risks_of(task: Task, outputs: Outputs) -> list[float]:
+    """Return the risk of each case, as the answers of a task of time have it."""
+    return [float(task.answer(numbers).columns()[RISK]) for numbers in torch.from_numpy(outputs)]
 
 
 def cohort_as_used(data: StudyData) -> pd.DataFrame:
