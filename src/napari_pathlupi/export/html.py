@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_pathlupi.core.geometry import SlideFrame
-from napari_pathlupi.core.results import RESEARCH_USE_ONLY, AnswerRow, Prediction
+from napari_pathlupi.core.outlook import SurvivalCurve, Values
+from napari_pathlupi.core.results import RESEARCH_USE_ONLY, Answer, AnswerRow, Prediction
+from napari_pathlupi.export._curve import curve_png
 from napari_pathlupi.export._export import Export
 from napari_pathlupi.export._whole_file import write_whole
 
@@ -37,13 +39,15 @@ def report(prediction: Prediction) -> str:
         slide=escape(Path(prediction.provenance.slide_name).name),
         words=escape(prediction.words),
         model=escape(prediction.provenance.model),
-        created=escape(prediction.provenance.created.replace("T", " ")),
+        created=escape(prediction.provenance.created.replace("T", " ").replace("+00:00", " UTC")),
         notices="\n".join(f'<p class="notice">{escape(words)}</p>' for words in _notices(prediction)),
         support="supported" if reference.supported else "unsupported",
         headline=escape(answer.headline),
         certainty=escape(answer.certainty),
         length="" if len(answer.certainty) <= len("> 99 %") else "long",
         remark=f"<p>{escape(answer.remark)}</p>" if answer.remark and reference.supported else "",
+        curve=_curve(answer) if isinstance(answer, SurvivalCurve) else "",
+        legend=f'<p class="soft">{escape(words)}</p>' if (words := _legend(answer)) else "",
         bars="\n".join(map(_bar, answer.rows())),
         reference=escape(
             f"Like the slides that the model learned from ({reference})."
@@ -76,6 +80,26 @@ def _bar(row: AnswerRow) -> str:
     )
 
 
+def _curve(answer: SurvivalCurve) -> str:
+    folds = f"; thin: each of its {len(answer.folds)} folds" if answer.folds else ""
+    caption = f"What the model says at the points, and between them{folds}. Dotted: half of the cases."
+    return _figure_of(curve_png(answer), f"Curve: {answer.endpoint}", caption)
+
+
+def _legend(answer: Answer) -> str:
+    """What the bars of an answer mean, where their words do not say it."""
+    if isinstance(answer, SurvivalCurve):
+        return f"Chance to go without the event ({answer.endpoint}):"
+    if isinstance(answer, Values):
+        parts = zip(answer.names, answer.ranges, strict=True)
+        ends = ", ".join(f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in parts)
+        return (
+            f"Each bar runs from the least to the largest value of the training cases ({ends} {answer.unit}".strip()
+            + "):"
+        )
+    return ""
+
+
 def _activity(prediction: Prediction) -> str:
     """Strongest gene sets as a table, or nothing when the model reports none."""
     known = {name: value for name, value in prediction.activity.items() if math.isfinite(value)}
@@ -99,20 +123,21 @@ def _gene_sets(prediction: Prediction) -> str:
     figures = ""
     for name, made in maps.items():
         png = _map_png(prediction, made.drawn, made.quantity, SIGNED if made.signed else _COLOURMAP)
-        figures += f"<h3>{escape(name.replace('_', ' '))}</h3>{_figure_of(png, name, made.words)}"
+        shown = _figure_of(png, f"Map: {name} of each tile", made.words)
+        figures += f"<h3>{escape(name.replace('_', ' '))}</h3>{shown}"
     return f'<section class="maps"><h2>Gene sets, tile by tile</h2>{figures}</section>' if figures else ""
 
 
 def _figure(prediction: Prediction) -> str:
     shown = _drawn(prediction)
     png = _map_png(prediction, prediction.maps[shown], _begun(shown), _COLOURMAP)
-    return _figure_of(png, shown, _caption(prediction))
+    return _figure_of(png, f"Map: {shown} of each tile", _caption(prediction))
 
 
 def _figure_of(png: bytes, what: str, caption: str) -> str:
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return (
-        f'<figure><img alt="Map: {escape(what)} of each tile" src="{source}">'
+        f'<figure><img alt="{escape(what)}" src="{source}">'
         f'<figcaption class="soft">{escape(caption)}</figcaption></figure>'
     )
 
@@ -132,11 +157,13 @@ def _caption(prediction: Prediction) -> str:
         wide = f"{prediction.grid.tile_um:.0f} µm wide"
         return f"{_begun(_drawn(prediction))} for each tile, {wide}. Grey was not looked at."
     read = prediction.attention[prediction.read]
-    share = float(np.sort(read)[::-1][: max(1, len(read) // 10)].sum())
+    tenth = max(1, len(read) // 10)
+    share, even = float(np.sort(read)[::-1][:tenth].sum()), tenth / len(read)
     return (
         f"Attention percentile among the {len(read):,} tiles read, each {prediction.grid.tile_um:.0f} µm wide: "
         f"1.0 is the tile looked at most. Grey was not looked at. "
-        f"The top tenth holds {100 * share:.0f}\u00a0% of the attention."
+        f"The top tenth holds {100 * share:.0f}\u00a0% of the attention; looking everywhere alike would give it "
+        f"{100 * even:.0f}\u00a0%."
     )
 
 
