@@ -23,11 +23,11 @@ from sklearn.preprocessing import StandardScaler
 from napari_pathlupi.bundle import load_bundle
 from napari_pathlupi.core.progress import CancelFlag, run
 from napari_pathlupi.core.results import Prediction
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.core.tiles import TileGrid
 from napari_pathlupi.molecular.gene_sets import hallmark
 from napari_pathlupi.simulation.cohort import simulate_steps
 from napari_pathlupi.slides import open_slide
-from napari_pathlupi.workflows.cache import cache_folder
 from napari_pathlupi.workflows.embedding.tile import OVERVIEW_MPP, find_tissue_on
 from napari_pathlupi.workflows.prediction.predict import predict
 from napari_pathlupi.workflows.training.demo_model import COHORT

@@ -16,7 +16,7 @@ from _privileged_cells import plan, run_cell
 from _privileged_cost import million_tiles_extra_mb, step_costs
 from _privileged_report import figures, print_tables, write_tables
 from _resumed import DATA, computed, finished
-from napari_pathlupi.workflows.cache import cache_folder
+from napari_pathlupi.core.settings import cache_folder
 
 
 def costs(quick: bool) -> dict[str, float | None]:

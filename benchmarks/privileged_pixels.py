@@ -24,7 +24,7 @@ from _privileged_pixels_cells import FOLLOWS, SIZES, Cell, Slides, plan, read_sl
 from _privileged_report import with_intervals, write_between
 from _privileged_statistics import Interval, Line, Numbers, Resamples, interval_of, scores_of
 from _resumed import finished
-from napari_pathlupi.workflows.cache import cache_folder
+from napari_pathlupi.core.settings import cache_folder
 
 BASELINE, DEFAULT = "abmil", "pathlupi-anchored"
 MARK = "pixels"

@@ -24,13 +24,13 @@ from PIL import Image
 
 from napari_pathlupi import open_slide
 from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.simulation.programmes import draw_case
 from napari_pathlupi.simulation.rendering import render
 from napari_pathlupi.simulation.slide_writer import SlideLayout, write_slide_steps
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._resample import resample_area
-from napari_pathlupi.workflows.cache import cache_folder
 from napari_pathlupi.workflows.embedding.tile import tile
 from peer_readers import PEERS, Ours, Picture, Reader
 

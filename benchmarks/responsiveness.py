@@ -19,12 +19,12 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.panel_state import Phase
 from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.simulation.programmes import draw_case
 from napari_pathlupi.simulation.rendering import render
 from napari_pathlupi.simulation.slide_writer import SlideLayout, write_slide_steps
-from napari_pathlupi.workflows.cache import cache_folder
 
 TURN_MS, PAN_MS = 5, 40
 """The timer that measures the gaps, and how often the view moves: 25 times a second."""

@@ -27,7 +27,7 @@ from _resumed import DATA, computed, finished
 from _threads_cells import TRAINED, paired_cases, plan, run_cell
 from _threads_cells import make_world as world_of
 from _threads_report import MARK, figures, table
-from napari_pathlupi.workflows.cache import cache_folder
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.workflows.parallel import joined, rank
 from napari_pathlupi.workflows.pretraining.pairs import Steps
 from napari_pathlupi.workflows.pretraining.pretrain import begun, loss_and_gradients

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.core.tissue import BLUR, FAT, GLASS, NAMES, TISSUE, TissueMask
 from napari_pathlupi.molecular.gene_sets import hallmark
 from napari_pathlupi.simulation.artefacts import INKS, ON_GLASS, Picture, Planted, plant_fold, plant_pen
@@ -27,7 +28,6 @@ from napari_pathlupi.simulation.config import SimulationConfig
 from napari_pathlupi.slides import Slide, open_slide
 from napari_pathlupi.tissue import focus
 from napari_pathlupi.tissue.otsu import find_tissue
-from napari_pathlupi.workflows.cache import cache_folder
 from napari_pathlupi.workflows.embedding.tile import OVERVIEW_MPP, find_tissue_on
 
 CASES, QUICK_CASES = 8, 4

@@ -30,11 +30,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_pathlupi import open_slide
 from napari_pathlupi.core.progress import CancelFlag, run
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.layers import slide_layer
 from napari_pathlupi.simulation.slide_writer import SlideLayout, write_slide_steps
 from napari_pathlupi.slides._cache import TILES
 from napari_pathlupi.slides._resample import halve
-from napari_pathlupi.workflows.cache import cache_folder
 from responsiveness import PAN_MS, big_slide, gaps_while_panning, wait
 
 ATLAS_PX, MPP = 8000, 0.25

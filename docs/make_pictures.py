@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_pathlupi import load_bundle, open_slide, predict
 from napari_pathlupi.core.progress import run
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.panel_state import Phase
 from napari_pathlupi.simulation.programmes import draw_case
 from napari_pathlupi.simulation.rendering import truth
 from napari_pathlupi.widgets.demo_window import open_and_predict
-from napari_pathlupi.workflows.cache import cache_folder
 from napari_pathlupi.workflows.demo import SLIDE, demo_slide_steps
 
 matplotlib.use("Agg")

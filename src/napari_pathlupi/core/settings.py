@@ -1,4 +1,4 @@
-"""One frozen dataclass per verb is the only place where its settings are written: flags, TOML keys and forms follow."""
+"""Where settings are kept, and what flags, TOML keys and forms take from the one frozen dataclass of each verb."""
 
 import os
 import re
@@ -12,6 +12,11 @@ import platformdirs
 def config_folder() -> Path:
     """Return the user's settings folder for this package, as the system has it; ``PATHLUPI_CONFIG`` names another."""
     return Path(os.environ.get("PATHLUPI_CONFIG") or platformdirs.user_config_dir("napari-pathlupi", appauthor=False))
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what can be made again; ``PATHLUPI_CACHE`` names another."""
+    return Path(os.environ.get("PATHLUPI_CACHE") or platformdirs.user_cache_dir("napari-pathlupi", appauthor=False))
 
 
 def field_texts(config: type) -> dict[str, str]:

@@ -8,11 +8,11 @@ from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QApplication
 
 from napari_pathlupi.core.progress import Progress, Steps, run
+from napari_pathlupi.core.settings import cache_folder
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.layers import LayerTuple, slide_layer
 from napari_pathlupi.slides import open_slide
 from napari_pathlupi.widgets._work import Work
-from napari_pathlupi.workflows.cache import cache_folder
 
 
 def demo_slide() -> list[LayerTuple]:

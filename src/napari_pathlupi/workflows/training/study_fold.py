@@ -16,12 +16,12 @@ from napari_pathlupi.errors import SettingsError
 from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.workflows.parallel import agreed, rank
 from napari_pathlupi.workflows.prediction.model import SlideModel
+from napari_pathlupi.workflows.training.bags import TrainingCases
 from napari_pathlupi.workflows.training.run_folder import StudyLog
 from napari_pathlupi.workflows.training.study_config import StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData
 from napari_pathlupi.workflows.training.study_targets import Targets
 from napari_pathlupi.workflows.training.train import Trained, Watch, watched_steps
-from napari_pathlupi.workflows.training.train_cases import TrainingCases
 from napari_pathlupi.workflows.training.train_config import TrainConfig
 from napari_pathlupi.workflows.training.validation import outputs_of
 

@@ -17,9 +17,8 @@ from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
 from napari_pathlupi.errors import Cancelled, InferenceError, SettingsError
 from napari_pathlupi.workflows.parallel import agreed, rank, sum_gradients, summed
 from napari_pathlupi.workflows.prediction.model import SlideModel, device_failures
-from napari_pathlupi.workflows.training.bags import Bags
+from napari_pathlupi.workflows.training.bags import MIN_CASES, Bags, TrainingCases
 from napari_pathlupi.workflows.training.train_batches import Batch, Schedule
-from napari_pathlupi.workflows.training.train_cases import MIN_CASES, TrainingCases
 from napari_pathlupi.workflows.training.train_config import TrainConfig
 from napari_pathlupi.workflows.training.train_start import begin_from
 from napari_pathlupi.workflows.training.train_state import Check, State, new_state, read_state, write_state

@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_pathlupi.workflows.parallel import processes, rank
 
 if TYPE_CHECKING:
-    from napari_pathlupi.workflows.training.train_cases import TrainingCases
+    from napari_pathlupi.workflows.training.bags import TrainingCases
     from napari_pathlupi.workflows.training.train_config import TrainConfig
 
 

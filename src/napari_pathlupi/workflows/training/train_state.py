@@ -19,7 +19,7 @@ from napari_pathlupi.export._whole_file import write_whole
 
 if TYPE_CHECKING:
     from napari_pathlupi.workflows.prediction.model import SlideModel
-    from napari_pathlupi.workflows.training.train_cases import TrainingCases
+    from napari_pathlupi.workflows.training.bags import TrainingCases
     from napari_pathlupi.workflows.training.train_config import TrainConfig
 
 Network = TypeVar("Network", bound=torch.nn.Module)
