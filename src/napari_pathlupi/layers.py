@@ -31,6 +31,7 @@ from napari_pathlupi.core.tissue import (
     TISSUE,
     TissueMask,
 )
+from napari_pathlupi.runs import Picture
 from napari_pathlupi.slides import Slide
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -57,6 +58,8 @@ _ATTENTION_RGBA = (
     (0.988, 0.645, 0.040, 1.0),
     (0.965, 0.844, 0.273, 1.0),
 )
+_AGAINST, _FOR = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
+"""Blue and orange, told apart by the colour-blind (our choice)."""
 _TISSUE_COLOURS: Mapping[int | None, str] = {  # ink in a light shade of its own; our choice throughout
     None: "#009e73",
     0: "transparent",
@@ -115,6 +118,26 @@ def map_layer(prediction: Prediction, what: str, run: str, mpp: Mpp | None) -> L
     shown = {"visible": what == next(iter(prediction.maps)), "metadata": _result(what, prediction, run)}
     options = _heat(what[:1].upper() + what[1:], prediction, mpp) | shown
     return prediction.grid.raster(prediction.maps[what], what).values, options, "image"
+
+
+def picture_layer(prediction: Prediction, picture: Picture, run: str, mpp: Mpp | None) -> LayerTuple:
+    """Return a map that a person asked for; one with signs goes from blue over nothing to orange.
+
+    Its kind is that of the picture. The other parameters are those of `attention_layer`.
+    """
+    told = {"title": picture.title, "words": picture.words, "signed": picture.signed}
+    options = _heat(picture.title, prediction, mpp) | {"metadata": _result(picture.kind, prediction, run, told)}
+    if picture.signed:
+        options |= {"colormap": signed_colours(0.0, 1.0), "contrast_limits": (-1.0, 1.0)}
+    return prediction.grid.raster(picture.values, picture.title).values, options, "image"
+
+
+def signed_colours(low: float, high: float) -> dict[str, Any]:
+    """Return colours for values from -1 to 1: nothing up to a size of `low`, from `high` on in full, low < high."""
+    alphas = 1.0, 1.0, 0.0, 0.0, 1.0, 1.0
+    colours = [(*(_AGAINST if i < len(alphas) / 2 else _FOR), alpha) for i, alpha in enumerate(alphas)]
+    controls = [0, (1 - high) / 2, (1 - low) / 2, (1 + low) / 2, (1 + high) / 2, 1]
+    return {"colors": np.array(colours), "controls": controls, "name": "pathlupi-signed", "nan_color": (0, 0, 0, 0)}
 
 
 def _heat(what: str, prediction: Prediction, mpp: Mpp | None) -> dict[str, Any]:

@@ -1,16 +1,26 @@
 """Predictions that were made, in words and in files."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from napari_pathlupi.core.gene_sets import GeneSetMap
 from napari_pathlupi.core.geometry import SlideFrame
 from napari_pathlupi.core.regions import AnnotatedRegion
 from napari_pathlupi.core.results import Prediction
-from napari_pathlupi.errors import OutputError
+from napari_pathlupi.errors import MismatchError, OutputError
 from napari_pathlupi.panel_state import duration
 from napari_pathlupi.workflows.save import save_prediction, save_regions
 
+if TYPE_CHECKING:
+    from napari_pathlupi.bundle import Bundle
+
+KEPT_BYTES = 1_000_000_000
+"""Tile vectors of this session's runs are kept up to that size, those of the oldest run go first (our choice)."""
 UNLIKE = "This slide is unlike those the model learned from: the answer is shown as not supported."
 
 
@@ -53,6 +63,102 @@ class Run:
     def time(self) -> str:
         """Time of day at which it was made."""
         return self.prediction.provenance.clock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One more map of a run, made because a person asked for it.
+
+    Parameters
+    ----------
+    kind
+        Names it among the maps of its run.
+    title
+        What it is called.
+    values
+        (N,) between -1 and 1; NaN where there is nothing to say.
+    words
+        What it is, and how sure.
+    signed
+        Whether it may be below 0.
+    """
+
+    kind: str
+    title: str
+    values: npt.NDArray[np.float32]
+    words: str
+    signed: bool
+
+
+def gene_set_picture(run: Run, name: str, made: GeneSetMap) -> Picture:
+    """Return the map of a gene set of a run as a picture."""
+    words = made.words if run.prediction.reference.supported else f"Not supported on this slide. {made.words}"
+    return Picture(f"gene set {name}", f"Claimed: {name}", made.drawn, words, made.signed)
+
+
+def difference(run: Run, other: Run) -> Picture:
+    """Return how many percentiles of attention a run gives each tile more than another run on the same tiles.
+
+    Raises
+    ------
+    MismatchError
+        When they did not look at the same tiles, or one has no attention.
+    """
+    first, second = run.prediction, other.prediction
+    if first.attention is None or second.attention is None:
+        raise MismatchError("One of the two runs has no attention: there is nothing to compare tile by tile.")
+    sides = first.grid.side_px0, second.grid.side_px0
+    if sides[0] != sides[1] or not np.array_equal(first.grid.origins_px0, second.grid.origins_px0):
+        raise MismatchError(
+            f"The run of {other.time} looked at other tiles ({len(second.grid):,} on {other.extent}, here "
+            f"{len(first.grid):,} on {run.extent}): only runs on the same tiles are compared. Predict again on the "
+            "same tissue or regions, with a model that reads tiles of this size."
+        )
+    words = (
+        f"Attention percentile of this run minus that of {other.time} ({second.provenance.model}, {other.extent}). "
+        "Orange: this run looks there more, blue: less."
+    )
+    values = first.percentile - second.percentile
+    words += "" if np.nan_to_num(values).any() else " No tile differs."
+    return Picture(f"difference {other.identity}", f"Difference from {other.time}", values, words, True)
+
+
+class KeptFeatures:
+    """The tile vectors of runs, from which more maps are made."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Bundle, npt.NDArray[np.float32]]] = {}
+
+    def take(self, run: Run, bundle: "Bundle") -> Run:
+        """Keep the tile vectors of a run and what judged them, and return the run without."""
+        told = run.prediction.gene_sets
+        if told is None or told.features is None:
+            return run
+        self._kept[run.identity] = bundle, told.features
+        while len(self._kept) > 1 and sum(features.nbytes for _, features in self._kept.values()) > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return replace(run, prediction=replace(run.prediction, gene_sets=replace(told, features=None)))
+
+    def mapping(self, run: Run, name: str) -> Callable[[], Run]:
+        """Return a call that maps a gene set and returns the run with it; it belongs in a worker thread.
+
+        Raises
+        ------
+        MismatchError
+            When the tile vectors of the run are no longer kept.
+        """
+        if run.identity not in self._kept:
+            raise MismatchError(f"The tile vectors of the run of {run.time} are not kept any more: predict again.")
+        bundle, features = self._kept[run.identity]
+
+        def map_it() -> Run:
+            from napari_pathlupi.workflows.prediction.ensemble import Ensemble
+            from napari_pathlupi.workflows.prediction.gene_sets import map_gene_sets
+
+            made = map_gene_sets(run.prediction, Ensemble.from_bundle(bundle), features, (name,))
+            return replace(run, prediction=made)
+
+        return map_it
 
 
 def export(run: Run, folder: Path, regions: Sequence[AnnotatedRegion] = ()) -> list[Path]:

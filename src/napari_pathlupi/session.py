@@ -19,7 +19,7 @@ from napari_pathlupi.core.progress import CancelFlag, Progress, Steps
 from napari_pathlupi.core.results import Prediction
 from napari_pathlupi.errors import PathlupiError
 from napari_pathlupi.panel_state import Extent, Facts, Phase
-from napari_pathlupi.runs import Run, end_words
+from napari_pathlupi.runs import KeptFeatures, Run, end_words
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -91,7 +91,8 @@ class Job:
 
         what = self.check
         free_a_core()
-        return (yield from planned_steps(what.slide, what.bundle, what.config, self.plan, self.cancel))
+        given = what.slide, what.bundle, what.config, self.plan, self.cancel
+        return (yield from planned_steps(*given, keep_features=True))
 
     def as_run(self, prediction: Prediction) -> Run:
         """Return the run with what is known so far; however far it is, it has the time at which it began."""
@@ -114,6 +115,7 @@ class Session:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
+        self.features = KeptFeatures()
         self.stated_mpp: dict[str, float] = {}
         self.plan: Plan | None = None
         self.job: Job | None = None
@@ -251,10 +253,15 @@ class Session:
         """Say this until something is changed."""
         self._set(notice=words)
 
-    def take(self, run: Run, words: str) -> None:
-        """Keep a run that came about in another way, and say how."""
-        self.runs.append(run)
+    def take(self, run: Run, words: str, bundle: "Bundle") -> None:
+        """Keep a run that came about in another way with a model, and say how."""
+        self.runs.append(self.features.take(run, bundle))
         self._set(notice=words)
+        self.finished.emit(self.runs[-1])
+
+    def more_of(self, run: Run) -> None:
+        """Take a run of which more was made in the place of what it was."""
+        self.runs = [run if known.identity == run.identity else known for known in self.runs]
         self.finished.emit(run)
 
     def ended(self, outcome: Prediction | PathlupiError) -> None:
@@ -265,7 +272,7 @@ class Session:
         if isinstance(outcome, PathlupiError):
             self._set(phase=Phase.IDLE, notice=str(outcome))
             return
-        self.runs.append(job.as_run(outcome))
+        self.runs.append(self.features.take(job.as_run(outcome), job.check.bundle))
         words = end_words(outcome, seconds, stopped=bool(job.cancel))
         elsewhere = job.check.slide is not self._slide
         self._set(phase=Phase.IDLE, notice=f"{job.check.slide.path.name}: {words}" if elsewhere else words)

@@ -31,13 +31,12 @@ def test_a_slide_whose_tiles_all_speak_against_has_no_bright_tile() -> None:
 def test_every_map_says_that_it_is_a_claim_and_how_far_the_folds_agree() -> None:
     three = GeneSetMap(VALUES, OF_ACTIVITY, (1.0, 0.5, -0.2), 0.42, folds=3).words
     assert three.startswith(CLAIMED)
-    assert "+0.43 standard deviations" in three
-    assert "-0.20 to +1.00, not even of one sign, and their maps correlate by 0.42" in three
+    assert "activity +0.43 (standard deviations of the training cases); 3 of 3 folds say -0.20 to +1.00" in three
+    assert "not even of one sign, and their maps correlate by 0.42" in three
     one = GeneSetMap(VALUES, OF_ACTIVITY, (1.0,), folds=5).words
-    assert "1 of 5 folds learned from expression" in one
-    assert "cannot tell how sure" in one
+    assert "by 1 of 5 folds: nobody can tell how sure" in one
     tokens = GeneSetMap(np.abs(VALUES), OF_TOKENS)
-    assert "not where its genes are expressed" in tokens.words
+    assert "where the model looked" in tokens.words
     assert math.isnan(tokens.claim)
 
 

@@ -1,6 +1,6 @@
 """Maps of gene sets: what a model claims of the expression in each tile; never a measurement."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 OF_TOKENS, OF_ACTIVITY = "attention of the gene set's token", "exact share of the gene set's activity"
 """What the values of a map are."""
-CLAIMED = "A claim of the model about expression, never a measurement of it."
-"""Stands beside every map of a gene set."""
+CLAIMED = "Claimed by the model, not measured"
+"""Begins what is said beside every map of a gene set."""
 
 _NEAR = 3
 
@@ -64,27 +64,25 @@ class GeneSetMap:
 
     @property
     def words(self) -> str:
-        """What the map is and how sure, in a few sentences."""
+        """What the map is and how sure, in two sentences."""
         colours = (
-            "Orange tiles raise it, blue ones lower it; full colour is the largest share on this slide."
+            "Orange tiles raise it, blue ones lower it; full colour: the largest share."
             if self.signed
-            else "Brightest is where the model looked most for the gene set, not where its genes are expressed."
+            else "Brightest is where the model looked most for the gene set."
         )
-        return " ".join([CLAIMED, *self._how_sure(), colours])
+        return f"{CLAIMED}{self._how_sure()}. {colours}"
 
-    def _how_sure(self) -> Iterator[str]:
+    def _how_sure(self) -> str:
         if not self.claims:
-            return
-        unit = "standard deviations of the training cases"
-        yield f"Activity claimed of the slide: {self.claim:+.2f} {unit}."
-        if self.folds > len(self.claims):
-            yield f"{len(self.claims)} of {self.folds} folds learned from expression and claim it."
+            return ""
+        about = f": activity {self.claim:+.2f} (standard deviations of the training cases)"
+        told = f"{len(self.claims)} of {self.folds} folds"
         if len(self.claims) == 1:
-            yield "One fold alone cannot tell how sure that is."
-            return
+            alone = "one model" if self.folds == 1 else told
+            return f"{about}, by {alone}: nobody can tell how sure"
         low, high = min(self.claims), max(self.claims)
         split = "" if low * high > 0 else ", not even of one sign"
-        yield f"The folds claim {low:+.2f} to {high:+.2f}{split}, and their maps correlate by {self.agreement:.2f}."
+        return f"{about}; {told} say {low:+.2f} to {high:+.2f}{split}, and their maps correlate by {self.agreement:.2f}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

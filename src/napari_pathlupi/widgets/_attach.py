@@ -39,7 +39,7 @@ class Attachment:
         from napari_pathlupi.workflows.prediction.features import features_of, predict_bag
 
         bag = features_of(self.path, self.slide, self.stated)
-        return predict_bag(bag, self.bundle, self.slide.path.name)
+        return predict_bag(bag, self.bundle, self.slide.path.name, keep_features=True)
 
 
 def attach(path: Path, slide: Slide | None, bundle: Bundle | None, session: Session) -> None:
@@ -64,7 +64,7 @@ def _ended(what: Attachment, session: Session, outcome: Prediction | PathlupiErr
     else:
         words = f"Read the features of {len(outcome.grid):,} tiles in {what.path.name}, no pixel."
         words = " ".join([words if outcome.reference.supported else UNLIKE, *outcome.notes])
-        session.take(Run(uuid4().hex, what.slide.frame, "features of others", outcome), words)
+        session.take(Run(uuid4().hex, what.slide.frame, "features of others", outcome), words, what.bundle)
 
 
 def _asked(what: Attachment, error: UnstatedError) -> Stated | None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QElidingLabel
+from superqt import QElidingLabel, QSearchableComboBox
 
 from napari_pathlupi.panel_state import Hint
 
@@ -112,6 +112,17 @@ def choice(call: Callable[[int], object]) -> QComboBox:
     """Return a drop-down that shortens its entries rather than widen the panel; a person's choice calls back."""
     made = _Dotted()
     made.currentTextChanged.connect(made.setToolTip)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(8)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    made.activated.connect(call)
+    return made
+
+
+def search(call: Callable[[int], object], hint: str) -> QComboBox:
+    """Return a drop-down in which a part of an entry is typed to find it; a person's choice calls back."""
+    made = QSearchableComboBox()
+    made.lineEdit().setPlaceholderText(hint)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     made.setMinimumContentsLength(8)
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

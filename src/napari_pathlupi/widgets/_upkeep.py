@@ -1,5 +1,7 @@
 """What goes on in a viewer whether or not a panel is open."""
 
+from dataclasses import replace
+from functools import partial
 from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
@@ -9,11 +11,12 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_pathlupi import layers
 from napari_pathlupi.errors import PathlupiError
-from napari_pathlupi.runs import Run
+from napari_pathlupi.runs import Picture, Run, gene_set_picture
 from napari_pathlupi.session import Session
 from napari_pathlupi.slides import Slide
 from napari_pathlupi.widgets._models import Models
 from napari_pathlupi.widgets._viewer import Canvas, facts_of
+from napari_pathlupi.widgets._work import Work, at_once
 from napari_pathlupi.workflows.embedding.scale import remember_mpp
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ class Upkeep(QObject):
         self.session, self.models = session, Models()
         self.runs: dict[str, Run] = {}
         self._viewer = ref(viewer)
-        self._coming: list[tuple[str, str]] = []
+        self._coming: list[tuple[str, str | Picture]] = []
         self._timer = QTimer(self, interval=_PACE_MS)
         self._timer.timeout.connect(self._add_next)
         session.growing.connect(self._show)
@@ -104,6 +107,35 @@ class Upkeep(QObject):
         elif viewer is not None:
             _bring_up_to_date(Canvas(viewer), run)
 
+    def map_gene_set(self, run: Run, name: str) -> None:
+        """Show what the model of a run claims of a gene set; what is not made yet is made in the background."""
+        told = run.prediction.gene_sets
+        if told and name in told.maps:
+            self.show_picture(run, gene_set_picture(run, name, told.maps[name]))
+            return
+        try:
+            making = self.session.features.mapping(run, name)
+        except PathlupiError as error:
+            self.session.say(str(error))
+            return
+        Work(at_once(making), f"Mapping {name}").ended.connect(partial(self._mapped, name))
+
+    def _mapped(self, name: str, outcome: Run | PathlupiError) -> None:
+        if isinstance(outcome, PathlupiError):
+            self.session.say(str(outcome))
+            return
+        known = self.runs[outcome.identity].prediction.gene_sets  # others may have been made meanwhile
+        told = outcome.prediction.gene_sets
+        if known and told:
+            told = replace(told, maps={**known.maps, **told.maps})
+            self.session.more_of(replace(outcome, prediction=replace(outcome.prediction, gene_sets=told)))
+            self.show_picture(outcome, gene_set_picture(outcome, name, told.maps[name]))
+
+    def show_picture(self, run: Run, picture: Picture) -> None:
+        """Show one more map of a run."""
+        self._coming.append((run.identity, picture))
+        self._timer.start()
+
     def _add_next(self) -> None:
         viewer = self._viewer()
         if viewer is None or not self._coming:
@@ -116,7 +148,7 @@ class Upkeep(QObject):
 _OF: "WeakKeyDictionary[Viewer, Upkeep]" = WeakKeyDictionary()
 
 
-def _add(canvas: Canvas, run: Run, what: str) -> None:
+def _add(canvas: Canvas, run: Run, what: str | Picture) -> None:
     """Add one thing of a run, unless its slide was closed meanwhile."""
     slide, there = canvas.slide(run.fingerprint), canvas.of_run(run.identity)
     if slide is None:
@@ -125,7 +157,11 @@ def _add(canvas: Canvas, run: Run, what: str) -> None:
     told = run.identity, slide.frame.mpp
     below = min((everything.index(layer) for layer in there), default=len(everything))
     above = canvas.of_slide(run.fingerprint, "regions")
-    if what == "colour bar":
+    if isinstance(what, Picture):
+        if what.kind not in [facts_of(layer)["kind"] for layer in there]:
+            highest = max((everything.index(layer) + 1 for layer in there), default=below)
+            canvas.add(layers.picture_layer(run.prediction, what, *told), highest).colorbar.visible = True
+    elif what == "colour bar":
         for layer in there:
             layer.colorbar.visible = True
     elif what == "subtypes":
@@ -147,7 +183,7 @@ def _bring_up_to_date(canvas: Canvas, run: Run) -> None:
             layer.data[...] = run.prediction.grid.raster(run.prediction.maps[kind], kind).values
         elif kind == "attention":
             layer.data[...] = layers.attention_raster(run.prediction).values
-        else:
+        elif kind == "subtypes":
             layer.data[...] = layers.subtype_raster(run.prediction)
             layer.features = layers.subtype_features(run.prediction)
         layer.refresh(extent=False)

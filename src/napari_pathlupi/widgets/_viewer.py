@@ -114,6 +114,12 @@ class Canvas:
             if len(self.slides()) > before:
                 self.viewer.layers.remove(image)
 
+    def bring_up_run(self, run: Run) -> None:
+        """Hide the maps of other runs on its slide: colours that lie over each other can be read by nobody."""
+        for layer in self.of_slide(run.fingerprint):
+            if facts_of(layer).get("run", run.identity) != run.identity:
+                layer.visible = False
+
     def of_run(self, identity: str) -> list["Layer"]:
         """Return the layers of one run that are still there."""
         return [layer for layer in self.viewer.layers if facts_of(layer).get("run") == identity]

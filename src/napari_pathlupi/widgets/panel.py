@@ -73,6 +73,8 @@ class Panel(Sections):
         self.predict_row.predict_asked.connect(self.predict)
         self.predict_row.cancel_asked.connect(self.session.cancel)
         self.predict_row.hint_taken.connect(self._take_hint)
+        self.map.gene_set_asked.connect(self._upkeep.map_gene_set)
+        self.map.picture_made.connect(self._upkeep.show_picture)
         self.regions.draw_asked.connect(self._draw)
         self.regions.threshold_asked.connect(self.outline_high_attention)
         self.runs.chosen.connect(lambda index: self.choose_run(self.session.runs[index]))
@@ -154,13 +156,7 @@ class Panel(Sections):
             self.canvas.add_regions(slide, found)
 
     def export_to(self, folder: Path) -> list[Path]:
-        """Write the chosen run and the regions of its slide to a folder; return the files.
-
-        Raises
-        ------
-        OutputError
-            When the folder cannot be written.
-        """
+        """Write the chosen run and the regions of its slide to a folder; return the files, or raise OutputError."""
         return exporter(self.canvas, self.slide, self.run, folder)()
 
     def _export(self, folder: Path) -> None:
@@ -288,11 +284,14 @@ class Panel(Sections):
         self._show_run(run if looked_at and run.fingerprint == self._fingerprint else self.run)
 
     def _show_run(self, run: Run | None) -> None:
+        if run is not None and (self.run is None or run.identity != self.run.identity):
+            self.canvas.bring_up_run(run)
         self.run = run
         self.runs.show_runs(self.session.runs, run)
         self.folds["Answer"].setVisible(run is not None)
         self.folds["Map"].setVisible(run is not None)
         self.nearest.show_run(run)
+        self.map.be_about(run, self.session.runs)
         self.map.steer(self.canvas.of_run(run.identity) if run else [])
         if run is not None:
             self.answer.show_prediction(run.prediction, final=not self.session.goes_on(run))
