@@ -93,9 +93,8 @@ def layout_of(path: Path) -> Layout:
     encoding = _encoding(head)
     lines = head.decode(encoding, errors="replace").splitlines()
     if not any(line.strip() for line in lines) or ("\0" in lines[0]):
-        raise TableError(
-            f"{path.name} is {'empty' if not head.strip() else 'no text'}: give a CSV, TSV or Parquet file."
-        )
+        what = "no text" if head.strip() else "empty"
+        raise TableError(f"{path.name} is {what}: give a CSV, TSV or Parquet file.")
     skip = _lines_before_header(lines)
     stated = next((line[4] for line in lines[:skip] if re.fullmatch(r"sep=.", line)), None)
     separator = stated or _separator(lines[skip : skip + 20])
@@ -257,9 +256,8 @@ def _rows(path: Path, layout: Layout) -> tuple[list[int], list[list[str]]]:
         text = bytes_of(path).decode(layout.encoding)
     except UnicodeDecodeError as error:
         raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
-    reader = csv.reader(
-        islice(StringIO(text, newline=""), layout.before, None), delimiter=layout.separator, strict=True
-    )
+    below = islice(StringIO(text, newline=""), layout.before, None)
+    reader = csv.reader(below, delimiter=layout.separator, strict=True)
     try:
         for cells in reader:
             row = [cell.strip() for cell in cells]
@@ -286,18 +284,15 @@ def read_parquet(path: Path) -> "pd.DataFrame":
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read the table {path}: {reason_of(error)}.") from error
-    if frame.index.name or not isinstance(frame.index, pd.RangeIndex):
-        return frame.reset_index()
-    return frame
+    plain = not frame.index.name and isinstance(frame.index, pd.RangeIndex)
+    return frame if plain else frame.reset_index()
 
 
 def _parquet(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     frame = read_parquet(path)
-    text = {
-        number: ["" if pd.isna(value) else str(value).strip() for value in frame.iloc[:, number]]
-        for number in range(frame.shape[1])
-    }
+    columns = (frame.iloc[:, number] for number in range(frame.shape[1]))
+    text = {i: ["" if pd.isna(value) else str(value).strip() for value in cells] for i, cells in enumerate(columns)}
     named = [str(column) for column in frame.columns]
     return pd.DataFrame(text, index=range(1, len(frame) + 1)).set_axis(named, axis=1)
