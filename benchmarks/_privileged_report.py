@@ -10,6 +10,8 @@ import numpy as np
 from _privileged_cells import SIZES
 from _privileged_statistics import Interval, Line, Resamples, c_index_of, interval_of, scores_of
 from _privileged_world import read_real
+from napari_pathlupi.molecular.expression import GeneSetScale, level_out
+from napari_pathlupi.molecular.gene_sets import hallmark
 
 Costs = Mapping[str, float | None]
 BASELINE, DEFAULT = "abmil", "pathlupi-anchored"
@@ -142,6 +144,7 @@ def tables(lines: Sequence[Line], data: Path) -> Iterator[str]:
     yield from _attention(table)
     yield from _choices(table)
     yield from _survival(table)
+    yield from _varies_by(data)
     seconds = sum(line["cpu_s"] for line in lines)
     yield f"{len(lines)} cells, {seconds / 3600:.1f} core-hours."
 
@@ -207,6 +210,24 @@ def _survival(table: Table) -> Iterator[str]:
         told = [f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in both if one]
         yield f"Overall survival of the same patients, n = 400, C-index: ABMIL {told[0]}, anchored {told[1]}."
         yield ""
+
+
+def _varies_by(data: Path) -> Iterator[str]:
+    """What the targets of the training vary by in the real transcriptomes, and how much of it the classes tell."""
+    yield from ("**What activity of gene sets varies by, all patients**", "")
+    yield "| | first component | its correlation with the mean gene | variance that the classes tell, mean over sets |"
+    yield "|---|---|---|---|"
+    for cohort in SIZES:
+        real = read_real(cohort, data)
+        mean_gene, of_class = real.expression.mean(axis=1), np.eye(len(real.classes))[real.labels]
+        for words, table in (("as measured", real.expression), ("level out", level_out(real.expression))):
+            targets = GeneSetScale.fit(table, hallmark()).apply(table).to_numpy()
+            left, sizes, _ = np.linalg.svd(targets, full_matrices=False)
+            class_means = of_class @ (of_class.T @ targets / of_class.sum(axis=0)[:, None])
+            facts = [sizes[0] ** 2 / (sizes**2).sum(), abs(np.corrcoef(left[:, 0], mean_gene)[0, 1])]
+            facts += [class_means.var(axis=0).mean()]
+            yield f"| {cohort}, {words} | " + " | ".join(f"{fact:.2f}" for fact in facts) + " |"
+    yield ""
 
 
 def print_tables(lines: Sequence[Line], data: Path, costs: Costs) -> None:

@@ -34,6 +34,7 @@ ROWS = (
     ("other patient", BASELINE),
     ("weight 1", BASELINE),
     ("level out", BASELINE),
+    ("level out", DEFAULT),
     ("planted activities", BASELINE),
     ("mild: abmil", BASELINE),
     ("mild: pathlupi-anchored", DEFAULT),
