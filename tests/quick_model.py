@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_pathlupi.bundle import About, Bundle, CataloguePart
 from napari_pathlupi.workflows.demo import IDENTITY
-from napari_pathlupi.workflows.prediction.ensemble import save_model
+from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensemble
+from napari_pathlupi.workflows.prediction.model import SlideModel
 from napari_pathlupi.workflows.training.train import TrainConfig, TrainingCases, train
 
 ABOUT = About(
@@ -22,6 +24,11 @@ ABOUT = About(
 )
 
 TASK = CataloguePart(name="classification", settings={"classes": ["Alpha", "Beta"]})
+
+
+def save_model(folder: Path, model: SlideModel, about: About, golden: npt.NDArray[np.float32]) -> Bundle:
+    """One trained model as a bundle, its numbers as they are."""
+    return save_ensemble(folder, Ensemble((model,), reference_limit=model.reference_limit), about, golden, "float32")
 
 
 def save_quick_model(folder: Path, slide_encoder: str = "abmil") -> Bundle:

@@ -62,11 +62,6 @@ class Folds:
         """Return the rows of the cases that are looked at once, at the end."""
         return np.flatnonzero(self.roles[:, fold] == Role.TEST)
 
-    def fold_of(self, case: str) -> int | None:
-        """Return the fold that tests a case; None when none does, the first when several do (Monte Carlo splits)."""
-        tested = np.flatnonzero(self.roles[self.cases.index(case)] == Role.TEST)
-        return int(tested[0]) if len(tested) else None
-
     def of(self, names: Sequence[str]) -> "Folds":
         """Return the split of these cases, in their order; who is not in it is not used in any fold."""
         place = {name: row for row, name in enumerate(self.cases)}

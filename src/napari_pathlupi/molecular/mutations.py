@@ -34,7 +34,7 @@ NOT_SOMATIC = frozenset(("germline", "loh", "none", "wildtype"))
 """Values of ``Mutation_Status`` of rows that are no somatic mutation: cBioPortal, "File Formats", Mutation Data."""
 
 
-def read_mutations(path: str | Path, panel: Sequence[str], classes: Mapping[str, str] = VARIANT_CLASSES) -> SampleTable:
+def read_mutations(path: str | Path, panel: Sequence[str]) -> SampleTable:
     """Return the mutations of a MAF (GDC, or cBioPortal's data_mutations.txt) in the genes of a panel.
 
     The kinds are `KINDS`. Each sample with any row counts as sequenced. Read row by row, in the memory of the result.
@@ -43,8 +43,8 @@ def read_mutations(path: str | Path, panel: Sequence[str], classes: Mapping[str,
     ----------
     path
         With the columns Hugo_Symbol, Variant_Classification, Tumor_Sample_Barcode and perhaps Mutation_Status.
-    panel, classes
-        Gene symbols; kind of each ``Variant_Classification``, that in small letters.
+    panel
+        Gene symbols.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_mutations(path: str | Path, panel: Sequence[str], classes: Mapping[str,
     outside, left_out = Counter[str](), Counter[str]()
     for sample, gene, variant in _somatic(table):
         altered = found.setdefault(sample, set())
-        kind = classes.get(variant.lower(), variant or "of no class")
+        kind = VARIANT_CLASSES.get(variant.lower(), variant or "of no class")
         if gene in place and kind in KINDS:
             altered.add((place[gene], KINDS.index(kind)))
         elif gene in place:

@@ -107,10 +107,10 @@ class Textures:
     sheets: dict[float, Field]
     weave: Field
 
-    def window(self, coarseness: float, origin_px: tuple[int, int], side: int = BLOCK_PX) -> Field:
-        """(side, side) view of one texture."""
+    def window(self, coarseness: float, origin_px: tuple[int, int]) -> Field:
+        """(BLOCK_PX, BLOCK_PX) view of one texture."""
         y, x = (place % TEXTURE_PX for place in origin_px)
-        return self.sheets[coarseness][y : y + side, x : x + side]
+        return self.sheets[coarseness][y : y + BLOCK_PX, x : x + BLOCK_PX]
 
 
 @lru_cache(maxsize=1)

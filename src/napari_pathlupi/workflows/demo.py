@@ -16,16 +16,10 @@ SLIDE = SimulationConfig(cases=4, seed=7, shape_px=(5120, 7168), pen_share=1.0)
 """A larger slide than any of the cohort, of a seed that is not in it; picked by eye out of eight, all named right."""
 
 
-def demo_slide_steps(folder: Path, cancel: CancelFlag | None = None) -> Steps[Path]:
-    """Yield progress and return the demo slide, made in the folder unless it is there already.
-
-    Raises
-    ------
-    Cancelled
-        When asked to stop; nothing half-written stays.
-    """
+def demo_slide_steps(folder: Path) -> Steps[Path]:
+    """Yield progress and return the demo slide, made in the folder unless it is there already."""
     path = folder / "pathlupi-demo.svs"
     if path.exists():
         return path
     layout = SlideLayout(SLIDE.shape_px, SLIDE.mpp, quality=SLIDE.jpeg_quality)
-    return (yield from write_slide_steps(path, partial(render, draw_case(SLIDE, 1)), layout, cancel or CancelFlag()))
+    return (yield from write_slide_steps(path, partial(render, draw_case(SLIDE, 1)), layout, CancelFlag()))

@@ -10,9 +10,9 @@ import torch
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe, load_bundle, save_bundle
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.errors import BundleError
-from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensemble, save_model
+from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensemble
 from napari_pathlupi.workflows.prediction.model import SlideModel
-from quick_model import ABOUT
+from quick_model import ABOUT, save_model
 
 DIM, TILES = 12, 9
 

@@ -15,7 +15,6 @@ from napari_pathlupi.slides import Slide
 from napari_pathlupi.store import FeatureStore, SlideFacts
 from napari_pathlupi.workflows.embedding.embed import embed
 from napari_pathlupi.workflows.embedding.tile import tile
-from napari_pathlupi.workflows.prediction.ensemble import save_model
 from napari_pathlupi.workflows.prediction.features import (
     NO_SLIDE,
     features_of,
@@ -27,7 +26,7 @@ from napari_pathlupi.workflows.prediction.features import (
 from napari_pathlupi.workflows.prediction.predict import predict
 from napari_pathlupi.workflows.save import save_prediction
 from napari_pathlupi.workflows.training.train import TrainConfig, TrainingCases, train
-from quick_model import ABOUT, TASK
+from quick_model import ABOUT, TASK, save_model
 
 
 def model_of(identity: EncoderIdentity, folder: Path) -> Bundle:

@@ -9,9 +9,9 @@ from napari_pathlupi.catalogue import slide_encoders
 from napari_pathlupi.core.results import NO_ATTENTION
 from napari_pathlupi.errors import BundleError, InferenceError, MismatchError
 from napari_pathlupi.slide_encoders._encoder import Encoded, SlideEncoder
-from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_model
+from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.prediction.model import EXACT, GRADIENT, SlideModel
-from quick_model import ABOUT
+from quick_model import ABOUT, save_model
 
 DIM, TILES = 12, 9
 

@@ -39,7 +39,7 @@ class Standing:
     tasks: int
 
 
-def standings(result: BenchResult, seed: int = 0) -> tuple[Standing, ...]:
+def standings(result: BenchResult) -> tuple[Standing, ...]:
     """Return how each encoder does; none where no task was done by all of them.
 
     A mean is over measures of several kinds, as the paper's is; its interval says how it depends on which tasks there
@@ -50,7 +50,7 @@ def standings(result: BenchResult, seed: int = 0) -> tuple[Standing, ...]:
         return ()
     values = np.array([[_value(result, task, name) for name in result.encoders] for task in common], dtype=np.float64)
     best = values == values.max(axis=1, keepdims=True)
-    drawn = np.random.default_rng(seed).integers(0, len(common), (RESAMPLES, len(common)))
+    drawn = np.random.default_rng(0).integers(0, len(common), (RESAMPLES, len(common)))
     low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975], axis=0)
     means = values.mean(axis=0)
     return tuple(

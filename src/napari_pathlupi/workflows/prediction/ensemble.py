@@ -143,28 +143,19 @@ class Ensemble:
             )
 
 
-def save_model(
-    folder: str | Path, model: SlideModel, about: About, golden_features: npt.NDArray[np.float32], replace: bool = False
-) -> Bundle:
-    """Write one trained model as a bundle, its numbers as they are; parameters and errors as of `save_ensemble`."""
-    ensemble = Ensemble((model,), reference_limit=model.reference_limit)
-    return save_ensemble(folder, ensemble, about, golden_features, SINGLE, replace)
-
-
 def save_ensemble(
     folder: str | Path,
     ensemble: Ensemble,
     about: About,
     golden_features: npt.NDArray[np.float32],
     storage: str = HALF,
-    replace_old: bool = False,
 ) -> Bundle:
     """Write models as one bundle, with what they say of one small bag as the golden example.
 
     Parameters
     ----------
-    folder, replace_old
-        As of `napari_pathlupi.bundle.save_bundle`.
+    folder
+        Where to, new.
     ensemble
         What to write.
     about
@@ -187,7 +178,7 @@ def save_ensemble(
     if output.attention is not None:
         golden["attention"] = output.attention
     weights = parts[0] if len(parts) == 1 else {f"{i}/{key}": part[key] for i, part in enumerate(parts) for key in part}
-    return save_bundle(folder, card, weights, golden, replace_old)
+    return save_bundle(folder, card, weights, golden)
 
 
 def _built(card: Card, tensors: Tensors, device: str) -> SlideModel:

@@ -41,9 +41,7 @@ GOLDEN_TILES = 16
 BAGS, TABLE = "bags", "study.csv"
 
 
-def train_demo_steps(
-    out: Path, work: Path, cancel: CancelFlag | None = None, cohort: SimulationConfig = COHORT
-) -> Steps[Path]:
+def train_demo_steps(out: Path, work: Path, cancel: CancelFlag | None = None) -> Steps[Path]:
     """Yield progress and return the folder of the demo model, made from nothing.
 
     Parameters
@@ -54,15 +52,13 @@ def train_demo_steps(
         Where the simulated cohort and the run are kept, so that an interrupted run goes on.
     cancel
         Asks to stop.
-    cohort
-        What to simulate.
 
     Raises
     ------
     Cancelled, OutputError
         When asked to stop, or a folder cannot be written.
     """
-    yield from simulate_steps(work, cohort, hallmark(), cancel or CancelFlag())
+    yield from simulate_steps(work, COHORT, hallmark(), cancel or CancelFlag())
     table = pd.read_csv(work / "cohort.csv")
     yield from embed_demo_steps(work, table, cancel)
     training, held_back = table[table["split"] == "train"], table[table["split"] == "test"]
