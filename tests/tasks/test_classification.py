@@ -57,6 +57,17 @@ def test_balanced_weights_let_every_class_count_alike():
     torch.testing.assert_close(task.loss(outputs, wanted), alone / 2)
 
 
+def test_the_weight_of_a_class_counts_in_a_step_of_one_slide_and_steps_add_up():
+    wanted, outputs = (
+        torch.tensor([[0.0], [0.0], [0.0], [1.0]]),
+        torch.randn(4, 2, generator=torch.Generator().manual_seed(1)),
+    )
+    task, plain = Classification(["A", "B"], weights=[0.5, 4.0]), Classification(["A", "B"])
+    each = [task.loss(outputs[i : i + 1], wanted[i : i + 1]) for i in range(4)]
+    torch.testing.assert_close(each[3], 4 * plain.loss(outputs[3:], wanted[3:]))
+    torch.testing.assert_close(torch.stack(each).mean(), task.loss(outputs, wanted))
+
+
 def test_the_answer_says_in_words_what_else_it_may_be():
     told = Calibration(100, temperature=2.0, level=0.9, thresholds=(0.8,))
     outputs = torch.tensor([2.0, 1.8, -5.0])

@@ -89,16 +89,18 @@ class Classification(Task):
     def loss(
         self, outputs: "Float[Tensor, 'slides outputs']", wanted: "Float[Tensor, 'slides columns']"
     ) -> "Float[Tensor, '']":
-        """Return the weighted mean cross entropy over the labelled slides; ``wanted`` holds the index of the class."""
+        """Return the cross entropy times the weight of the class, as a mean over the labelled slides.
+
+        The mean is over slides, not over their weights as in torch's own loss: there the weight of a step of one slide,
+        as Threads' fine-tuning has it, would cancel, and parts of a step would not add up to it.
+        """
+        if isinstance(self.weights, str):
+            raise ValueError("fit the task on its training cases first: its weights are not known")
         known = wanted[:, 0].isfinite()
         labels = wanted[known].long()
         surprise = -exact(outputs, wanted)[known].log_softmax(dim=-1).gather(1, labels)
-        if not self.weights:
-            return surprise.sum() / known.sum().clamp(min=1)
-        if isinstance(self.weights, str):
-            raise ValueError("fit the task on its training cases first: its weights are not known")
-        weights = surprise.new_tensor(self.weights)[labels]
-        return (surprise * weights).sum() / weights.sum().clamp(min=min(self.weights))
+        weights = surprise.new_tensor(self.weights or [1.0] * len(self.classes))[labels]
+        return (surprise * weights).sum() / known.sum().clamp(min=1)
 
     def answer(
         self,

@@ -112,6 +112,33 @@ def test_epochs_count_every_case_and_the_rate_rises_then_falls_as_a_half_cosine(
         replace(SMALL, warm_up=1.0)
 
 
+def test_fine_tuning_is_adamw_on_one_weighted_case_a_step_as_written_out_by_hand() -> None:
+    labels = np.array([0, 0, 1, 0, 0, 0, 1, 0, 0, 1])
+    task = CataloguePart(name="classification", settings={"classes": ["A", "B"], "weights": "balanced"})
+    cases = replace(_cases(), task=task, wanted=labels[:, None].astype(float))
+    settings = {"width": 8, "heads": 2, "dropout": 0.0, "gate_dropout": 0.0}
+    config = replace(preset("threads-finetune").train, settings=settings, learning_rate=1e-3)
+    trained, model = train(cases, config), train(cases, replace(config, epochs=0, steps=0)).train()
+    rng, parts = np.random.default_rng((config.seed, 1)), list(model.parameters())
+    order = np.concatenate([rng.permutation(CASES) for _ in range(5)])
+    means, squares = ([torch.zeros_like(part) for part in parts] for _ in range(2))
+    for step, row in enumerate(order, start=1):
+        progress = step / len(order)
+        rate = progress / 0.2 if progress < 0.2 else 0.5 * (1 + np.cos(np.pi * (progress - 0.2) / 0.8))
+        tiles = model.standardise(torch.from_numpy(cases.bags[row])[None])
+        outputs = model.head(model.slide_encoder(tiles, torch.ones(1, 7, dtype=torch.bool)).embedding)[0]
+        weight = CASES / 2 / (labels == labels[row]).sum()
+        slopes = torch.autograd.grad(-weight * outputs.log_softmax(0)[labels[row]], parts, allow_unused=True)
+        for part, slope, mean, square in zip(parts, slopes, means, squares, strict=True):
+            if slope is not None:
+                mean.mul_(0.9).add_(0.1 * slope)
+                square.mul_(0.999).add_(0.001 * slope**2)
+                away = (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+                part.data -= 1e-3 * rate * away
+    for (name, found), expected in zip(trained.named_parameters(), parts, strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-4, msg=name)
+
+
 def test_the_preset_is_the_published_fine_tuning() -> None:
     config = preset("threads-finetune").train
     assert (config.learning_rate, config.weight_decay, config.epochs, config.batch) == (2.5e-5, 0.0, 5, 1)
