@@ -85,14 +85,7 @@ class GeneSetScale:
         TableError
             When a gene is missing that the scale was fitted on, or the table is not one of numbers.
         """
-        table = numbers_only(table)
-        missing = [gene for gene in self.genes if gene not in table.columns]
-        if missing:
-            raise TableError(
-                f"the expression table lacks {len(missing)} of the {len(self.genes)} genes of the training cases "
-                f"({', '.join(missing[:3])} ...): give the same genes for all cases."
-            )
-        pooled = _pooled(table, self.genes, self.sorted_values, self.members)
+        pooled = _pooled(numbers_of(table, self.genes), self.genes, self.sorted_values, self.members)
         return pd.DataFrame((pooled - self.centre) / self.spread, index=table.index, columns=list(self.names))
 
 
@@ -123,6 +116,18 @@ def numbers_only(table: pd.DataFrame) -> pd.DataFrame:
             f"the column {wrong[0]} of the expression table is not of numbers: give cases × genes, and only those."
         )
     return table.astype(np.float64)
+
+
+def numbers_of(table: pd.DataFrame, genes: Sequence[str]) -> pd.DataFrame:
+    """Return a table as of `numbers_only` that has these genes of the training cases, or raise `TableError`."""
+    table = numbers_only(table)
+    missing = sorted(set(genes).difference(table.columns))
+    if missing:
+        raise TableError(
+            f"the expression table lacks {len(missing)} of the {len(set(genes))} genes of the training cases "
+            f"({', '.join(missing[:3])} ...): give the same genes for all cases."
+        )
+    return table
 
 
 def _pooled(

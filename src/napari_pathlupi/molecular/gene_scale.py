@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_pathlupi.errors import TableError
-from napari_pathlupi.molecular.expression import numbers_only
+from napari_pathlupi.molecular.expression import numbers_of, numbers_only
 from napari_pathlupi.molecular.gene_sets import MIN_GENES, measured_sets
 
 CLIP = 5.0
@@ -99,14 +99,7 @@ class GeneScale:
         TableError
             When a gene is missing that the scale was fitted on, or the table is not one of numbers.
         """
-        table = numbers_only(table)
-        missing = sorted(set(self.genes).difference(table.columns))
-        if missing:
-            raise TableError(
-                f"the expression table lacks {len(missing)} of the {len(set(self.genes))} genes of the training cases "
-                f"({', '.join(missing[:3])} ...): give the same genes for all cases."
-            )
-        values = (table[list(self.genes)].to_numpy() - self.centre) / self.spread
+        values = (numbers_of(table, self.genes)[list(self.genes)].to_numpy() - self.centre) / self.spread
         return pd.DataFrame(np.clip(values, -CLIP, CLIP), index=table.index, columns=list(self.names))
 
 
@@ -122,9 +115,7 @@ def _inner_moments(
     return np.nanmean(held, axis=0), np.nanstd(held, axis=0)
 
 
-def informative_genes(
-    training: pd.DataFrame, groups: npt.NDArray[np.float64], level: float = _LEVEL
-) -> npt.NDArray[np.bool_]:
+def informative_genes(training: pd.DataFrame, groups: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Return (genes,) whether a gene tells groups of training cases apart.
 
     Two groups: Welch's t-test, p < 0.05, as G-HANet masks its targets (there between high and low risk). More: a
@@ -136,8 +127,6 @@ def informative_genes(
         Cases × genes.
     groups
         (cases,) group of each case, NaN where unknown.
-    level
-        Genes with a lower p are informative.
 
     Raises
     ------
@@ -153,7 +142,7 @@ def informative_genes(
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore")  # of genes that do not vary within a group
         p = ttest_ind(*parts, equal_var=False, nan_policy="omit").pvalue if len(parts) == 2 else _anova(parts)
-    return np.asarray(np.ma.filled(p, np.nan) < level)
+    return np.asarray(np.ma.filled(p, np.nan) < _LEVEL)
 
 
 def _anova(parts: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

@@ -117,14 +117,14 @@ def find_slides(cohort: Cohort, files: Iterable[str | Path]) -> Cohort:
     absent = sorted(slide for slide in slides if not {_stem(slide), _own_name(slide)}.intersection(by_stem))
     note = (
         f"{len(by_stem) - len(nobodys)} of {len(by_stem)} files belong to {len(found)} of {len(cases)} cases; "
-        f"{len(nobodys)} files belong to no case{_some(nobodys)}, {len(without)} cases have no file{_some(without)}"
-        + (f", {len(absent)} slides of the table are not there{_some(absent)}." if absent else ".")
+        f"{len(nobodys)} files belong to no case{some_of(nobodys)}, {len(without)} cases have no file{some_of(without)}"
+        + (f", {len(absent)} slides of the table are not there{some_of(absent)}." if absent else ".")
     )
     return replace(cohort, cases=cases, notes=(*cohort.notes, note))
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first three in brackets; nothing of none."""
+def some_of(names: Sequence[str]) -> str:
+    """Return the first three names in brackets; "" of none."""
     return f" ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})" if names else ""
 
 

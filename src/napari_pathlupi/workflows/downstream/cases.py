@@ -1,6 +1,5 @@
 """Embeddings and what is known of their patients, brought together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from napari_pathlupi.core.cohort import Case, Cohort, Endpoint
 from napari_pathlupi.core.embeddings import Embeddings
 from napari_pathlupi.core.tables import read_cells
 from napari_pathlupi.errors import MismatchError, SettingsError, TableError
-from napari_pathlupi.workflows.cases.cohort_table import CASE_COLUMNS, find_slides
+from napari_pathlupi.workflows.cases.cohort_table import CASE_COLUMNS, find_slides, some_of
 from napari_pathlupi.workflows.cases.outcomes import outcomes_of
 from napari_pathlupi.workflows.cases.split_file import folds_of_columns
 
@@ -132,8 +131,8 @@ def join(embeddings: Embeddings, cohort: Cohort, by_slide: bool = False) -> Down
     unlabelled = [name for row, name in enumerate(embeddings.names) if row not in matched]
     counts = (
         f"{len(matched)} of {len(embeddings)} embeddings belong to {len(kept)} of {len(kept) + len(without)} labelled "
-        f"cases; {len(unlabelled)} embeddings have no label{_such_as(unlabelled)}, {len(without)} labelled cases no "
-        f"embedding{_such_as(without)}."
+        f"cases; {len(unlabelled)} embeddings have no label{some_of(unlabelled)}, {len(without)} labelled cases no "
+        f"embedding{some_of(without)}."
     )
     if not kept:
         raise MismatchError(f"{embeddings.source} and {cohort.source} do not belong together: {counts}")
@@ -158,7 +157,3 @@ def _rows_by_case(embeddings: Embeddings, cohort: Cohort) -> dict[str, list[int]
             if case.slides:
                 found[case.name] = [place[file.removesuffix(".h5")] for file in case.slides]
     return found
-
-
-def _such_as(names: Sequence[str]) -> str:
-    return f" ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})" if names else ""

@@ -12,7 +12,7 @@ from napari_pathlupi.core.cohort import Cohort
 from napari_pathlupi.core.folds import Folds, Rows
 from napari_pathlupi.errors import TableError
 from napari_pathlupi.molecular.expression import GeneSetScale
-from napari_pathlupi.molecular.gene_scale import GeneScale, informative_genes
+from napari_pathlupi.molecular.gene_scale import GeneScale
 from napari_pathlupi.molecular.gene_sets import measured_sets
 from napari_pathlupi.workflows.cases.outcomes import groups_of
 
@@ -101,14 +101,12 @@ class Targets:
         if not self.by_gene:
             of_sets = GeneSetScale.fit(measured, self.gene_sets, 1)
             return of_sets.apply(training).to_numpy(), of_sets.names, {}
-        scale = GeneScale.fit(measured, self.gene_sets, 1)
-        values = scale.apply(training).to_numpy()
+        groups = None
         if self.told_apart is not None:
             wanted = self.told_apart.wanted[rows[training.index.isin(measured.index)]]
-            telling = informative_genes(measured, groups_of(self.told_apart.endpoint, wanted))
-            kept = set(measured.columns[telling])
-            values[:, [gene not in kept for gene in scale.genes]] = np.nan
-        return values, scale.names, dict(scale.sets)
+            groups = groups_of(self.told_apart.endpoint, wanted)
+        scale = GeneScale.fit(measured, self.gene_sets, 1, groups)
+        return scale.apply(training).to_numpy(), scale.names, dict(scale.sets)
 
 
 def _must_meet(wanted: Iterable[str], genes: Iterable[str]) -> None:
