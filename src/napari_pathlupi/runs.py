@@ -202,11 +202,11 @@ def _must_be_there(folder: Path) -> None:
 
 
 def end_words(prediction: Prediction, seconds: float, *, stopped: bool) -> str:
-    """Return how a prediction ended, in a sentence or two."""
+    """Return how a prediction ended, in a sentence; what is to be said of the answer stands beside that."""
     words = f"Read {int(prediction.read.sum()):,} tiles in {duration(seconds)}."
     if stopped and prediction.partial:
         share = 100 * prediction.read.mean()
         words = f"Stopped at {share:.0f} %: the map shows what was read; the answer is marked partial."
     elif not prediction.reference.supported:
         words = UNLIKE
-    return " ".join([words, *prediction.notes])
+    return words

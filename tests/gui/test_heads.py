@@ -88,6 +88,10 @@ def test_prompts_are_a_model_of_the_panel_and_a_slide_is_near_to_some_profiles(
     panel.nearest.look_up(cohort / "profiles", PROFILES)
     window.until(lambda: panel.nearest.table.rowCount() == 2)
     assert "Nearest of 2 molecular profiles: mutated case" in panel.nearest.said.text()
+    panel.nearest.table.show_rows([("TCGA-A1-0001-01Z-00-DX1.5f3c2b1a-0000-0000-0000", "1.5")])
+    for table in (panel.nearest.table, panel.runs.table):
+        widths = [table.columnWidth(column) for column in range(table.columnCount())]
+        assert sum(widths) <= table.viewport().width()  # no column is out of sight
 
 
 def test_a_probe_of_survival_tells_a_risk_in_the_panel(window: Any, cohort: Path, small_slide: Path) -> None:

@@ -63,7 +63,7 @@ def _ended(what: Attachment, session: Session, outcome: Prediction | PathlupiErr
         session.say(str(outcome))
     else:
         words = f"Read the features of {len(outcome.grid):,} tiles in {what.path.name}, no pixel."
-        words = " ".join([words if outcome.reference.supported else UNLIKE, *outcome.notes])
+        words = words if outcome.reference.supported else UNLIKE
         session.take(Run(uuid4().hex, what.slide.frame, "features of others", outcome), words, what.bundle)
 
 

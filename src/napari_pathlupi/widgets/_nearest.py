@@ -27,7 +27,7 @@ class NearestView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._run: Run | None = None
-        self.table, self.said = Table("Nearest", "Distance"), sentence()
+        self.table, self.said = Table("Nearest", "Distance", flexible=0), sentence()
         self.table.horizontalHeaderItem(1).setToolTip("Euclidean distance between the embeddings; it has no unit")
         entries = {
             "Similar slides in a folder…": partial(self._ask, SLIDES, folder=True),

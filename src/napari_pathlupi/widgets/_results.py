@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_pathlupi.core.geometry import Mpp
@@ -15,19 +15,29 @@ from napari_pathlupi.runs import Run
 from napari_pathlupi.widgets._parts import allow, button, column, row, sentence, warn
 from napari_pathlupi.widgets._settings import export_folder
 
-_ROW_PX, _MOST_ROWS = 24, 5
+_ROW_PX, _MOST_ROWS, _SLIDE_PX = 24, 5, 50
 
 
 class Table(QTableWidget):
-    """A small table to read and to choose a row of; as high as what it holds."""
+    """A small table to read and to choose a row of; as high as what it holds, and never wider than the panel.
 
-    def __init__(self, *headings: str) -> None:
+    Parameters
+    ----------
+    headings
+        Of the columns.
+    flexible
+        Which column has the room that the others leave; cut with dots where it is too long, and whole on hover.
+    """
+
+    def __init__(self, *headings: str, flexible: int) -> None:
         super().__init__(0, len(headings))
         self.setHorizontalHeaderLabels(headings)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(_ROW_PX)
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setSectionResizeMode(len(headings) - 1, QHeaderView.ResizeMode.Stretch)
+        self.horizontalHeader().setSectionResizeMode(flexible, QHeaderView.ResizeMode.Stretch)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWordWrap(False)  # or a cell is cut after a word, with room left
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -54,7 +64,7 @@ class RegionsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = Table("Region", "Area", "Percentile")
+        self.table = Table("Region", "Area", "Percentile", flexible=0)
         self.table.horizontalHeaderItem(2).setToolTip("Mean attention percentile of the tiles whose centre is inside")
         self.draw = button("Draw region", self.draw_asked.emit, "Click corner by corner, Esc or double click to end")
         self.from_threshold = button(
@@ -112,7 +122,9 @@ class RunsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = Table("At", "Answer", "Where", "Slide")
+        self.table = Table("At", "Answer", "Where", "Slide", flexible=1)
+        self.table.horizontalHeader().setSectionResizeMode(3, QHeaderView.ResizeMode.Interactive)
+        self.table.setColumnWidth(3, _SLIDE_PX)
         self.table.cellClicked.connect(lambda row, _: self.chosen.emit(self.table.rowCount() - 1 - row))
         self.beside = ""
         self.export = button("Export…", self._ask_for_folder, "Regions for QuPath, tables, attention map and report")

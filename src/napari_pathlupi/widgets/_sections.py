@@ -1,6 +1,6 @@
 """How the panel looks: its sections one below the other, with no life of their own."""
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QScrollArea, QWidget
 
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
@@ -20,6 +20,18 @@ NARROWEST_PX = 320
 LIKE = "Like this slide"
 
 
+class Inner(QWidget):
+    """As high as its sentences need at this width; Qt would leave the room that they need at the least width."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the least width, and the height at the width it has."""
+        return QSize(super().minimumSizeHint().width(), self.layout().heightForWidth(self.width()))
+
+    def sizeHint(self) -> QSize:
+        """Return the same: there is nothing to be gained by more."""
+        return self.minimumSizeHint()
+
+
 class Sections(QWidget):
     """What is chosen, the button, and what came of it, in one column that scrolls."""
 
@@ -35,7 +47,7 @@ class Sections(QWidget):
         self.runs.actions.addWidget(self.nearest.button)
         self.nearest.told.connect(self.folds[LIKE].setVisible)
         self.folds[LIKE].hide()
-        inner = QWidget()
+        inner = Inner()
         rows = self.slide_row, self.background, self.model_row, self.extent_row, self.predict_row
         column(*rows, *self.folds.values(), into=inner, margin=6).addStretch(1)
         self.area = QScrollArea()
