@@ -93,7 +93,7 @@ def test_bench_prints_one_table_and_goes_on_where_it_stopped(files, tmp_path, ca
 
 def test_bench_lists_the_papers_tasks_and_asks_for_what_is_missing(capsys) -> None:
     assert main(["bench", "--list"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 54
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 54
     assert main(["bench", "--encoder", "x=y"]) == 2
     assert main(["bench", "--encoder", "x", "--tasks", "t", "-o", "o"]) == 2
     assert "NAME=PLACE" in capsys.readouterr().err

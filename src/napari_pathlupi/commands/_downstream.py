@@ -67,17 +67,17 @@ def task_of(chosen: argparse.Namespace, labels: str) -> "DownstreamTask":
     )  # fmt: skip
 
 
-def tell(report: "Report", cases: "DownstreamCases", chosen: argparse.Namespace) -> None:
-    """Print a report, write it where that is asked for, and say what its table of predictions is for."""
+def tell(chosen: argparse.Namespace, cases: "DownstreamCases", *reports: "Report") -> None:
+    """Print reports, write them where that is asked for, and say what a table of predictions is for."""
     from napari_pathlupi.workflows.downstream.files import PREDICTIONS, report_lines, save_report
 
-    print("\n".join(report_lines(report)))
+    print("\n".join(report_lines(*reports)))
     if chosen.out is not None:
         must_be_writable(chosen.out)
-        for file in save_report(report, cases, chosen.out):
-            print(file)
-            if file.name.endswith(PREDICTIONS) and (columns := _columns(chosen)):
-                print("Next:", shlex.join(["pathlupi", "evaluate", str(file), chosen.labels, *columns]))
+        files = [file for report in reports for file in save_report(report, cases, chosen.out)]
+        print("\n".join(map(str, files)))
+        if files[-1].name.endswith(PREDICTIONS) and (columns := _columns(chosen)):
+            print("Next:", shlex.join(["pathlupi", "evaluate", str(files[-1]), chosen.labels, *columns]))
     print(RESEARCH_USE_ONLY)
 
 

@@ -47,9 +47,11 @@ def _run(chosen: argparse.Namespace) -> None:
 def _list() -> None:
     from napari_pathlupi.evaluation.threads_tasks import published_tasks
 
+    widths = "{:<22}  {:<38}  {:<36}  {:<17}  {}"
+    print(widths.format("family", "task", "Patho-Bench's name", "measure", "how many"))
     for task in published_tasks():
         known = f"{task.samples:,} {task.sample.removesuffix('_id') or 'sample'}s" if task.samples else ""
-        print(f"{task.family:<22}  {task.name:<38}  {task.key or 'in-house':<36}  {task.metric:<17}  {known}".rstrip())
+        print(widths.format(task.family, task.name, task.key or "in-house", task.metric, known).rstrip())
 
 
 COMMAND = Command("compare encoders over many tasks, Patho-Bench's or your own, in one table", _arguments, _run)

@@ -18,7 +18,7 @@ def _run(chosen: argparse.Namespace) -> None:
 
     task, wanted = task_of(chosen, chosen.labels), settings(ProbeSettings, chosen)
     cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.encoder))
-    tell(probe(cases, folds, wanted), cases, chosen)
+    tell(chosen, cases, probe(cases, folds, wanted))
 
 
 COMMAND = Command("test slide embeddings with a linear probe, few shots or a survival probe", _arguments, _run)

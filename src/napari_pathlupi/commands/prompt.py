@@ -27,7 +27,7 @@ def _run(chosen: argparse.Namespace) -> None:
     slides, folds = task.cases(read_embeddings(chosen.embeddings, chosen.encoder))
     endpoint = replace(of_support.endpoint, classes=slides.endpoint.classes)
     support, _ = replace(of_support, endpoint=endpoint, splits="").cases(read_embeddings(chosen.support))
-    tell(prompt(slides, support, folds, settings(DownstreamConfig, chosen)), slides, chosen)
+    tell(chosen, slides, prompt(slides, support, folds, settings(DownstreamConfig, chosen)))
 
 
 COMMAND = Command("tell slides apart by how near they are to the RNA of other patients", _arguments, _run)

@@ -18,9 +18,8 @@ def _run(chosen: argparse.Namespace) -> None:
 
     task, wanted = task_of(chosen, chosen.labels), settings(RetrievalSettings, chosen)
     cases, folds = task.cases(read_embeddings(chosen.embeddings, chosen.encoder))
-    tell(retrieve(cases, folds, wanted), cases, chosen)
-    if wanted.clusters:
-        tell(clusters(cases, wanted), cases, chosen)
+    more = [clusters(cases, wanted)] if wanted.clusters else []
+    tell(chosen, cases, retrieve(cases, folds, wanted), *more)
 
 
 COMMAND = Command("test whether nearest slides are of the same class, and whether classes cluster", _arguments, _run)

@@ -26,7 +26,7 @@ def _run(chosen: argparse.Namespace) -> None:
         return
     print(told(folder))
     print(f"{folder}: {PREDICTIONS}, curves, log and the model in {folder / 'model'}.")
-    print(f"Next: pathlupi evaluate {folder}, or pathlupi predict --model {folder / 'model'}.")
+    print(f"Next: pathlupi evaluate {folder}, or pathlupi predict SLIDE --model {folder / 'model'} -o RESULTS.")
     print(RESEARCH_USE_ONLY)
 
 

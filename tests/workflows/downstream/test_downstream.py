@@ -183,7 +183,7 @@ def test_few_shots_score_what_scikit_learn_scores_on_the_cases_drawn(tmp_path: P
 def test_few_shots_stand_beside_all_and_too_many_are_left_out_with_the_count(tmp_path: Path) -> None:
     report = probe(cases_of(tmp_path), THIRDS, replace(FEW, shots=(1, 8, 16), repeats=2))
     found = values_of(report)
-    assert found["Balanced accuracy 1 shots"] < found["Balanced accuracy 8 shots"] <= found["Balanced accuracy"] + 0.1
+    assert found["Balanced accuracy 1 shot"] < found["Balanced accuracy 8 shots"] <= found["Balanced accuracy"] + 0.1
     assert not any("16 shots" in name for name in found)
     assert report.skipped[0].startswith("Folds 0, 1 with 16 shots are left out: 16 cases of each class are not there")
     with pytest.raises(SettingsError, match="few shots are of classes"):

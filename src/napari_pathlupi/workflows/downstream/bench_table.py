@@ -73,7 +73,7 @@ def table_lines(result: BenchResult) -> list[str]:
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     alone = () if found else ("No task was done by all encoders, so there are no means and wins.",)
-    return [*lines, *alone, *reasons(result)]
+    return [*lines, "In brackets: 95 % intervals over patients; of a mean, over tasks.", *alone, *reasons(result)]
 
 
 def reasons(result: BenchResult) -> list[str]:

@@ -19,18 +19,31 @@ from napari_pathlupi.workflows.save import unused
 PREDICTIONS = ".predictions.csv"
 """Ending of the table that ``pathlupi evaluate`` reads."""
 _ENDINGS = (".json", ".csv", PREDICTIONS)
+INTERVAL = "value (95 % interval)"
 _COLUMNS = ("protocol", "setting", "metric", "value", "low", "high", "standard_error", "folds", "cases")
 
 
-def report_lines(report: Report) -> list[str]:
-    """Return a report as lines for people: notes, a table with 95 % intervals, what was left out."""
-    names = [" ".join(filter(None, (row.metric, row.setting))) for row in report.scores]
+def report_lines(*reports: Report) -> list[str]:
+    """Return reports as lines for people: what was read, said once, a table with 95 % intervals, what was left out."""
+    rows = [row for report in reports for row in report.scores]
+    names = [" ".join(filter(None, (row.metric, row.setting))) for row in rows]
     width = max(map(len, names), default=0)
-    lines = list(report.notes)
-    for name, row in zip(names, report.scores, strict=True):
-        folds = f"mean of {len(row.folds)} folds" if len(row.folds) > 1 else "1 fold"
-        lines.append(f"{name:<{width}}  {row.figure}  {folds}, {row.cases} cases")
-    return [*lines, *report.skipped]
+    figures = [str(row.figure) for row in rows]
+    wide = max(map(len, [INTERVAL, *figures]))
+    lines = [
+        *dict.fromkeys(note for report in reports for note in report.notes),
+        f"{'':<{width}}  {INTERVAL:<{wide}}  from resampled patients",
+    ]
+    for name, figure, row in zip(names, figures, rows, strict=True):
+        lines.append(f"{name:<{width}}  {figure:<{wide}}  {_over(row)}, {row.cases} cases")
+    return [*lines, *(words for report in reports for words in report.skipped)]
+
+
+def _over(row: Measured) -> str:
+    """What a figure is the mean of."""
+    if len(row.folds) < 2:
+        return "all at once"
+    return f"mean of {len(row.folds)} {'draws' if row.setting else 'folds'}"
 
 
 def save_report(report: Report, cases: DownstreamCases, folder: Path) -> list[Path]:
@@ -64,7 +77,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "protocol": report.protocol,
         "measures": [row | {"values": values} for row, values in zip(measured, each, strict=True)],
         "left_out": list(report.skipped),
-        "notes": list(report.notes),
+        "notes": list(dict.fromkeys(report.notes)),
         "settings": report.settings,
         "use": RESEARCH_USE_ONLY,
     }

@@ -91,10 +91,14 @@ def _few_shots(
     for number, train, test in sides(folds):
         for repeat in range(settings.repeats):
             seed = (settings.seed, shots, number, repeat)
-            tried.attempt(number, f" with {shots} shots", partial(_few_shot_fold, cases, settings, seed, train, test))
+            tried.attempt(number, f" with {_told(shots)}", partial(_few_shot_fold, cases, settings, seed, train, test))
     whole.refused.update(tried.refused)
     if tried.tested:
-        yield from scored(tried.tested, cases, settings, f"{shots} shots")
+        yield from scored(tried.tested, cases, settings, _told(shots))
+
+
+def _told(shots: int) -> str:
+    return f"{shots} shot{'s' if shots > 1 else ''}"
 
 
 def _few_shot_fold(

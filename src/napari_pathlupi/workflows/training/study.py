@@ -233,8 +233,9 @@ def told(folder: Path) -> str:
     said.append(card.description)
     for part, figures in card.metrics.items():
         if isinstance(figures, dict):
-            said.append(part)
-            said += [f"  {name:<28} {_figure(*triple)}" for name, triple in figures.items() if isinstance(triple, list)]
+            shown = {name: triple for name, triple in figures.items() if isinstance(triple, list)}
+            width = max(map(len, shown), default=0)
+            said += [part, *(f"  {name:<{width}}  {_figure(*triple)}" for name, triple in shown.items())]
     return "\n".join(said)
 
 

@@ -130,7 +130,7 @@ def draw_curves(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     for weight, row in zip(weights, axes, strict=True):
         named = f"weight {weight:g}" if weight else "weight 0, without expression"
         row[0].set(title=f"Training loss, {named}", xlabel="step")
-        row[1].set(title=f"Validation score, {named}", xlabel="step")
+        row[1].set(title=f"Validation score, {named}", xlabel="step", ylabel="higher is better")
         for axis in row:
             axis.grid(alpha=0.3)
             axis.tick_params(labelbottom=True)
