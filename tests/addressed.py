@@ -35,3 +35,21 @@ def write_pyramid(path: Path, levels: list[Picture], tile: int = 64, **options: 
             if aperio and index == 0:
                 tiff.write(level[::8, ::8], photometric="rgb", rowsperstrip=16, description=words, metadata=None)
     return path
+
+
+def write_jpeg(path: Path, side: int = 256) -> Path:
+    """A square slide of JPEG tiles of 64 px."""
+    return write_pyramid(path, [addresses((side, side))], compression="jpeg")
+
+
+def place_of_tile(path: Path, index: int) -> tuple[int, int]:
+    """Where a tile of level 0 begins in the file, and its bytes."""
+    with tifffile.TiffFile(path) as tiff:
+        return tiff.pages.first.dataoffsets[index], tiff.pages.first.databytecounts[index]
+
+
+def overwrite_tile(path: Path, index: int, data: bytes) -> None:
+    """Put other bytes where a tile of level 0 begins."""
+    with path.open("r+b") as file:
+        file.seek(place_of_tile(path, index)[0])
+        file.write(data)

@@ -10,7 +10,7 @@ import pytest
 import simplejpeg
 import tifffile
 
-from addressed import addresses, write_pyramid
+from addressed import addresses, overwrite_tile, place_of_tile, write_jpeg, write_pyramid
 from mutations import handles_on, use
 from napari_pathlupi import open_slide
 from napari_pathlupi.errors import SlideError
@@ -23,18 +23,9 @@ from napari_pathlupi.slides.tiff import open_tiff
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tifffile and numpy, about nonsense
 
 
-def _jpeg(path: Path, side: int = 256) -> Path:
-    return write_pyramid(path, [addresses((side, side))], compression="jpeg")
-
-
-def _place_of_tile(path: Path, index: int) -> tuple[int, int]:
-    with tifffile.TiffFile(path) as tiff:
-        return tiff.pages[0].dataoffsets[index], tiff.pages[0].databytecounts[index]
-
-
 def test_a_file_that_lacks_some_tiles_opens_counts_them_and_paints_them_white(tmp_path: Path) -> None:
-    path = _jpeg(tmp_path / "cut.svs", 512)
-    offset, _ = _place_of_tile(path, 50)  # of 64
+    path = write_jpeg(tmp_path / "cut.svs", 512)
+    offset, _ = place_of_tile(path, 50)  # of 64
     os.truncate(path, offset)
     slide = open_slide(path)
     assert slide.missing_tiles == 14
@@ -49,8 +40,8 @@ def test_a_file_that_lacks_some_tiles_opens_counts_them_and_paints_them_white(tm
 
 
 def test_of_a_file_cut_short_more_than_half_level_zero_is_needed(tmp_path: Path) -> None:
-    path = _jpeg(tmp_path / "half.svs", 512)
-    os.truncate(path, _place_of_tile(path, 20)[0])
+    path = write_jpeg(tmp_path / "half.svs", 512)
+    os.truncate(path, place_of_tile(path, 20)[0])
     with pytest.raises(SlideError, match=r"half.svs ends in the middle of level 0 \(\d\d % of it"):
         open_slide(path)
 
@@ -67,11 +58,8 @@ def test_a_reduced_level_that_is_gone_is_left_out(tmp_path: Path) -> None:
 
 
 def test_an_undecodable_tile_costs_only_itself(tmp_path: Path) -> None:
-    path = _jpeg(tmp_path / "one.svs")
-    offset, count = _place_of_tile(path, 5)
-    data = bytearray(path.read_bytes())
-    data[offset : offset + count] = bytes(count)
-    path.write_bytes(data)
+    path = write_jpeg(tmp_path / "one.svs")
+    overwrite_tile(path, 5, bytes(place_of_tile(path, 5)[1]))
     slide = open_slide(path)
     assert slide.missing_tiles == 0
     painted = slide.lenient().read_level(0, (0, 0), (256, 256))
@@ -100,7 +88,7 @@ def test_an_index_that_goes_in_circles_ends(tmp_path: Path, period: int) -> None
 
 
 def test_a_slide_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _jpeg(tmp_path / "locked.svs")
+    path = write_jpeg(tmp_path / "locked.svs")
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -111,7 +99,7 @@ def test_a_slide_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_file_replaced_while_open_is_never_mixed_with_its_successor(tmp_path: Path) -> None:
-    path = _jpeg(tmp_path / "same.svs")
+    path = write_jpeg(tmp_path / "same.svs")
     slide = open_slide(path)
     slide.read_level(0, (0, 0), (64, 64))
     successor = np.full((256, 256, 3), 9, np.uint8)
@@ -122,7 +110,7 @@ def test_a_file_replaced_while_open_is_never_mixed_with_its_successor(tmp_path: 
 
 
 def test_a_file_that_was_only_touched_goes_on(tmp_path: Path) -> None:
-    path = _jpeg(tmp_path / "touched.svs")
+    path = write_jpeg(tmp_path / "touched.svs")
     slide = open_slide(path)
     slide.read_level(0, (0, 0), (64, 64))
     os.utime(path, (1, 1))
@@ -139,7 +127,7 @@ def test_a_drive_that_tells_two_times_of_a_file_costs_one_more_look_at_it(
         return fingerprint_of(path)
 
     monkeypatch.setattr(_source, "fingerprint_of", counted)
-    path = _jpeg(tmp_path / "shared.svs")
+    path = write_jpeg(tmp_path / "shared.svs")
     of_open_files = os.fstat
     monkeypatch.setattr(os, "fstat", lambda number: os.stat_result([*of_open_files(number)[:8], 1, 1]))
     slide = open_slide(path)
@@ -149,8 +137,8 @@ def test_a_drive_that_tells_two_times_of_a_file_costs_one_more_look_at_it(
 
 
 def test_a_file_deleted_while_open_goes_on_until_it_is_closed(tmp_path: Path) -> None:
-    path = _jpeg(tmp_path / "gone.svs")
-    slide, other = open_slide(path), open_slide(_jpeg(tmp_path / "other.svs"))
+    path = write_jpeg(tmp_path / "gone.svs")
+    slide, other = open_slide(path), open_slide(write_jpeg(tmp_path / "other.svs"))
     slide.read_level(0, (0, 0), (64, 64))
     path.unlink()
     assert slide.read_level(0, (128, 128), (64, 64)).std() > 1
@@ -204,9 +192,8 @@ def test_a_changed_byte_in_the_index_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_damaged_jpeg_tile_is_told_and_never_grey(tmp_path: Path) -> None:
-    path = write_pyramid(tmp_path / "jpeg.svs", [addresses((256, 256))], compression="jpeg")
-    with tifffile.TiffFile(path) as tiff:
-        offset, count = tiff.pages[0].dataoffsets[5], tiff.pages[0].databytecounts[5]
+    path = write_jpeg(tmp_path / "jpeg.svs")
+    offset, count = place_of_tile(path, 5)
     data = bytearray(path.read_bytes())
     data[offset + count // 4 : offset + count] = bytes(count - count // 4)
     path.write_bytes(data)

@@ -11,7 +11,7 @@ import pytest
 import simplejpeg
 import tifffile
 
-from addressed import addresses, write_pyramid
+from addressed import addresses, place_of_tile, write_jpeg, write_pyramid
 from foreign_slides import write_ome_zarr
 from mutations import use
 from napari_pathlupi import open_slide
@@ -29,20 +29,11 @@ def _retagged(path: Path, **values: object) -> Path:
     return path
 
 
-def _jpeg(path: Path, side: int = 256) -> Path:
-    return write_pyramid(path, [addresses((side, side))], compression="jpeg")
-
-
-def _place_of_tile(path: Path, index: int) -> tuple[int, int]:
-    with tifffile.TiffFile(path) as tiff:
-        return tiff.pages[0].dataoffsets[index], tiff.pages[0].databytecounts[index]
-
-
 def _with_first_tile_of(side: int, codec: object, path: Path) -> Path:
     """A slide whose first tile says that it is so many pixels high and wide."""
     write_pyramid(path, [addresses((256, 256))], compression=codec)
     data = bytearray(path.read_bytes())
-    offset, count = _place_of_tile(path, 0)
+    offset, count = place_of_tile(path, 0)
     if codec == "jpeg":  # the height and the width of the frame header, ITU-T T.81 B.2.2
         place = data.index(b"\xff\xc0", offset) + 5
         data[place : place + 4] = struct.pack(">HH", side, side)
@@ -92,7 +83,7 @@ def test_a_deflate_bomb_gives_no_more_than_a_tile(tmp_path: Path) -> None:
     ids=str,
 )
 def test_absurd_sizes_are_told_in_one_sentence_without_their_memory(tmp_path: Path, tags: dict[str, object]) -> None:
-    path = _retagged(_jpeg(tmp_path / "absurd.svs"), **tags)
+    path = _retagged(write_jpeg(tmp_path / "absurd.svs"), **tags)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(SlideError, match=r"absurd\.svs") as caught:
         open_slide(path)
@@ -118,7 +109,7 @@ def test_other_peoples_readers_never_walk_through_a_size_that_the_file_cannot_ho
 
 def test_a_tile_for_which_openslide_would_end_the_process_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("openslide", exc_type=ImportError)
-    path = _retagged(_jpeg(tmp_path / "huge.zvi"), TileWidth=1_493_172_288)
+    path = _retagged(write_jpeg(tmp_path / "huge.zvi"), TileWidth=1_493_172_288)
     with pytest.raises(SlideError, match=r"huge\.zvi is cut into tiles of 1,493,172,288 × 64 px"):
         open_slide(path)
 

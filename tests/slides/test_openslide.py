@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from addressed import address_of, addresses, write_pyramid
+from addressed import address_of, addresses, overwrite_tile, write_pyramid
 from napari_pathlupi import open_slide
 from napari_pathlupi.catalogue import formats
 from napari_pathlupi.core.geometry import Region
@@ -150,11 +150,7 @@ def test_what_openslide_cannot_open_or_decode_is_told_and_the_rest_stays_readabl
         open_slide(tmp_path / "noise.mrxs")
     picture = addresses((600, 700))
     path = write_pyramid(tmp_path / "cut.zvi", [picture])
-    with tifffile.TiffFile(path) as tiff:
-        first = tiff.pages.first.dataoffsets[0]
-    with path.open("r+b") as file:
-        file.seek(first)
-        file.write(bytes(range(60)))
+    overwrite_tile(path, 0, bytes(range(60)))
     slide = open_slide(path)
     for _ in range(2):  # a handle that failed never works again: each read needs another
         with pytest.raises(SlideError, match=r"tile \(0, 0\) of level 0 cannot be decoded"):

@@ -2,9 +2,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import tifffile
 
-from addressed import addresses, write_pyramid
+from addressed import addresses, overwrite_tile, write_pyramid
 from napari_pathlupi.core.geometry import Region
 from napari_pathlupi.errors import DamagedTileError
 from napari_pathlupi.slides._foreign import HandlePool
@@ -37,11 +36,7 @@ def test_a_scan_without_declared_bounds_has_none(tmp_path: Path) -> None:
 def test_a_damaged_tile_costs_only_itself(tmp_path: Path) -> None:
     picture = addresses((512, 512))
     path = write_pyramid(tmp_path / "damaged.svs", [picture], tile=256)
-    with tifffile.TiffFile(path) as tiff:
-        offset = tiff.pages[0].dataoffsets[3]
-    data = bytearray(path.read_bytes())
-    data[offset : offset + 2] = b"no"
-    path.write_bytes(data)
+    overwrite_tile(path, 3, b"no")
     with open_with_tiffslide(path) as slide:
         with pytest.raises(DamagedTileError, match=r"tile \(1, 1\) of level 0 cannot be decoded"):
             slide.read_level(0, (200, 200), (100, 100))

@@ -7,7 +7,7 @@ import openslide
 import pytest
 import tifffile
 
-from addressed import addresses, write_pyramid
+from addressed import addresses, overwrite_tile, write_pyramid
 from napari_pathlupi import open_slide
 from napari_pathlupi.core.progress import CancelFlag, run
 from napari_pathlupi.errors import Cancelled, OutputError, SettingsError
@@ -69,11 +69,7 @@ def test_an_unknown_scale_stays_unknown(tmp_path: Path) -> None:
 
 def test_a_tile_that_cannot_be_read_becomes_white_and_is_counted(tmp_path: Path) -> None:
     path = write_pyramid(tmp_path / "damaged.svs", [addresses((512, 512))], tile=256)
-    with tifffile.TiffFile(path) as tiff:
-        offset = tiff.pages[0].dataoffsets[3]
-    data = bytearray(path.read_bytes())
-    data[offset : offset + 2] = b"no"
-    path.write_bytes(data)
+    overwrite_tile(path, 3, b"no")
     with open_slide(path) as slide:
         made = run(convert_steps(slide, tmp_path / "made.tif", lossless=True))
         assert slide.missing_tiles == 1
