@@ -65,7 +65,6 @@ class MapView(QWidget):
         self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.LabelIsValue)
         self.range.setToolTip("Tiles below the lower end vanish; from the upper one on the colour is full")
         self.said = sentence()
-        self.said.setMinimumHeight(2 * self.said.fontMetrics().height())  # so that nothing moves with the mouse
         self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.opacity.valueChanged.connect(self._paint)
         self.range.valueChanged.connect(self._paint)
@@ -171,6 +170,9 @@ class MapView(QWidget):
         """Say what came of a wish, until the mouse is over a tile."""
         self.said.setText(words)
         self.said.setToolTip(words)
+        two_lines = 2 * self.said.fontMetrics().height()
+        needed = self.said.heightForWidth(self.said.width()) if self.said.isVisible() else 0
+        self.said.setMinimumHeight(max(two_lines, needed))  # so that nothing moves with the mouse
 
     @property
     def _facts(self) -> Mapping[str, Any]:
@@ -220,8 +222,8 @@ def cell_words(run: Run, cell: tuple[int, int], shown: str = "") -> str:
     percentile, times = prediction.percentile[found].mean(), prediction.times_uniform[found].mean()
     known = prediction.attention is not None
     words = f"here: percentile {100 * percentile:.0f} · {times:.1f}× uniform" if known else "here: no attention"
-    if shown.startswith(GENE_SET):
-        return words.replace("percentile", "attention percentile") + _claimed(run, shown.removeprefix(GENE_SET), found)
+    if shown.startswith(GENE_SET) and (claimed := _claimed(run, shown.removeprefix(GENE_SET), found)):
+        return f"here: {claimed}" + (f" · attention percentile {100 * percentile:.0f}" if known else "")
     names = prediction.evidence.names
     best = f" · speaks for {names[int(np.argmax(evidence))]}" if prediction.answer.exclusive else ""
     return words + best
@@ -235,9 +237,9 @@ def _claimed(run: Run, name: str, found: npt.NDArray[np.intp]) -> str:
     made = told.maps[name]
     value, drawn = float(made.values[found].mean()), abs(float(made.drawn[found].mean()))
     if not made.signed:
-        return f" · percentile {100 * drawn:.0f} for this gene set"
+        return f"percentile {100 * drawn:.0f} for this gene set"
     verb = "raises" if value > 0 else "lowers"
-    return f" · {verb} the claimed {made.claim:+.2f} by {abs(value):.3f} (percentile {100 * drawn:.0f})"
+    return f"{verb} the claimed {made.claim:+.2f} by {abs(value):.3f} (percentile {100 * drawn:.0f})"
 
 
 def _wide(words: str) -> QLabel:
