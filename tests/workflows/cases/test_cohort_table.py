@@ -77,6 +77,13 @@ def test_stated_classes_leave_others_unlabelled_and_values_can_be_renamed(write)
     assert any("no class asked for" in note and "POLE 1" in note for note in cohort.notes)
 
 
+def test_spaces_and_line_breaks_in_the_name_of_a_class_are_one_space(write):
+    table = write('case,subtype\nA,"Luminal\n A"\nB,Luminal  A\nC,Basal\n')
+    assert read_cohort(table, SUBTYPE).endpoint.classes == ("Basal", "Luminal A")
+    stated = Endpoint.classification("subtype", classes=("Luminal A", "Other"), rename={"Basal": "Other"})
+    np.testing.assert_array_equal(read_cohort(table, stated).wanted[:, 0], [0, 0, 1])
+
+
 def test_numbers_are_classes_in_their_order_and_written_without_a_point(write):
     cohort = read_cohort(write("case,isup\nA,2.0\nB,10.0\nC,\nD,0.0\n"), Endpoint.classification("isup"))
     assert cohort.endpoint.classes == ("0", "2", "10")
@@ -104,6 +111,7 @@ def test_barcodes_are_cut_to_the_patient_and_give_the_site(write):
         ("case,subtype\nP1,A\np1,B\n", "line 3, column case: the cases P1 and p1 differ in capitals only"),
         ("case,subtype\nP1,Basal\nP2,LumA\nP3,basal\n", "line 4, column subtype: the classes 'Basal' and 'basal'"),
         ("case,subtype\na,A\nb,A\n", "at least two classes"),
+        ("case;subtype\na;A|B\nb;C\n", r"column subtype: the class 'A\|B' has a \| in its name"),
         ("case,subtype,subtype\na,A,A\nb,B,B\n", "the column subtype twice"),
         ("case,subtype\n" + "".join(f"c{i},{i}\n" for i in range(60)), "60 different values"),
     ],

@@ -150,12 +150,27 @@ def test_a_choice_between_weights_needs_somebody_to_choose_by(study: Path, tmp_p
 
 def test_settings_that_nothing_has_are_one_sentence(study: Path, tmp_path: Path) -> None:
     for change, words in (
-        ("training.settings={ widht = 3 }", "abmil with {'widht': 3} cannot be built"),
+        ("training.settings={ widht = 3 }", "abmil has no setting widht, take it from width, hidden, dropout"),
         ("task.settings={ weights = [1.0] }", "the task classification cannot be built"),
         ('task.name="classifcation"', "there is no task 'classifcation'"),
     ):
         with pytest.raises(SettingsError, match=words):
             train_study(read_study(study, [change, f'run.out="{tmp_path / "run"}"']))
+
+
+def test_another_slide_encoder_than_the_presets_has_settings_of_its_own(study: Path, tmp_path: Path) -> None:
+    changes = ["training.slide_encoder=mean", "training.steps=4", "training.rna_steps=2", "model.weights=[0]"]
+    config = read_study(study, [*changes, f'run.out="{tmp_path / "run"}"'])
+    with pytest.raises(
+        SettingsError, match=r"mean has no setting width or hidden or dropout, write training.settings = {}"
+    ):
+        train_study(config)
+    config = replace(config, training={k: v for k, v in config.training.items() if k != "settings"})
+    note = run(study_data_steps(config)).notes[0]
+    assert "the preset pathlupi-anchored" in note and "(dropout = 0.5): mean has those of training.settings" in note
+    assert load_bundle(train_study(replace(config, run=replace(config.run, out=str(tmp_path / "own")))) / "model")
+    kept = read_study(study, ["training.slide_encoder=clam-sb", "training.settings={ dropout = 0.1 }"])
+    assert kept.train.settings == {"dropout": 0.1} and not kept.notes
 
 
 def test_a_split_in_the_table_counts_unless_it_is_not_to(study: Path) -> None:

@@ -14,6 +14,8 @@ from napari_pathlupi.errors import TableError
 
 MOST_CLASSES = 40
 """So many different values are taken as classes without being asked (our choice; EBRAINS has 30)."""
+SEVERAL = "|"
+"""Between the classes of a set, in a table of predictions."""
 _EVENT = {"dead", "deceased", "died", "death", "progression", "progressed", "recurred", "relapse", "event"}
 _CENSORED = {"alive", "living", "censored", "no event", "disease free", "diseasefree", "progression free"}
 _YES = {"yes", "y", "ja", "true", "positive", "pos", "+", "mutated", "mut", "mutant", "altered", "1"}
@@ -83,8 +85,10 @@ def in_words(endpoint: Endpoint, wanted: npt.NDArray[np.float64]) -> str:
 
 def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
     (column,) = endpoint.columns
-    found = [re.sub(r"^([+-]?\d+)\.0+$", r"\1", value) for value in cells.values(column)]
-    said = [endpoint.rename.get(value, value) for value in found]
+    found = [re.sub(r"^([+-]?\d+)\.0+$", r"\1", _spaced(value)) for value in cells.values(column)]
+    rename = {_spaced(value): _spaced(name) for value, name in endpoint.rename.items()}
+    endpoint = replace(endpoint, classes=tuple(map(_spaced, endpoint.classes)))
+    said = [rename.get(value, value) for value in found]
     counts = Counter(value for value in said if value)
     if not endpoint.classes:
         _spelt_alike(cells, column, said)
@@ -100,6 +104,7 @@ def _classes(cells: Cells, endpoint: Endpoint) -> Outcomes:
             f"{cells.name}, column {column}: {len(classes)} different values in {sum(counts.values())} rows are no "
             "classes; name the column of the label, or state the classes."
         )
+    _writable(cells, column, classes)
     index = {name: number for number, name in enumerate(classes)}
     values = np.array([[index.get(value, np.nan)] for value in said], dtype=np.float64)
     other = {value: count for value, count in counts.items() if value not in index}
@@ -137,6 +142,21 @@ def _spelt_alike(cells: Cells, column: str, said: Sequence[str]) -> None:
             raise TableError(
                 f"{cells.name}, line {line}, column {column}: the classes {first!r} and {name!r} differ in capitals "
                 "only; write them alike, or state the classes."
+            )
+
+
+def _spaced(name: str) -> str:
+    """A name with single spaces and no line break, as names of columns are read."""
+    return " ".join(name.split())
+
+
+def _writable(cells: Cells, column: str, classes: Sequence[str]) -> None:
+    """Refuse a name that the column of sets in a table of predictions could not hold."""
+    for name in classes:
+        if SEVERAL in name:
+            raise TableError(
+                f"{cells.name}, column {column}: the class {name!r} has a {SEVERAL} in its name, which stands between "
+                "the names of a set in tables of predictions; write another sign, or give it a name with task.rename."
             )
 
 

@@ -241,8 +241,28 @@ class StudyConfig:
 
     @property
     def train(self) -> TrainConfig:
-        """How each model is trained: the preset with what ``training`` changes."""
-        return replace(preset(self.model.preset).train, **self.training)
+        """How each model is trained: the preset with what ``training`` changes.
+
+        A slide encoder that is not the preset's has its own settings, not those that the preset gives to its own.
+        """
+        chosen = preset(self.model.preset).train
+        return replace(replace(chosen, settings={}) if self._left_out else chosen, **self.training)
+
+    @property
+    def _left_out(self) -> Mapping[str, Any]:
+        """Settings of the preset for a slide encoder that is not trained."""
+        chosen = preset(self.model.preset).train
+        another = self.training.get("slide_encoder", chosen.slide_encoder) != chosen.slide_encoder
+        return chosen.settings if another and "settings" not in self.training else {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the preset does not count, in a sentence."""
+        if not (left := self._left_out):
+            return ()
+        told = ", ".join(f"{name} = {value}" for name, value in left.items())
+        words = f"Settings of the preset {self.model.preset} that are for its own slide encoder are left out ({told})"
+        return (f"{words}: {self.train.slide_encoder} has those of training.settings, or its own.",)
 
     def rooted(self, folder: Path) -> "StudyConfig":
         """Return the study with its relative paths begun at a folder."""

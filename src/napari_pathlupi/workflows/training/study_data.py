@@ -142,7 +142,7 @@ def study_data_steps(config: StudyConfig) -> Steps[StudyData]:
     folds = _folds(config, cohort)
     identity, bags, owners = yield from _bags(config, cohort, places)
     of_folds = (*split_notes(folds, cohort), *training_notes(cohort, folds))
-    notes = (pairing.words, *cohort.notes, *(expression.notes if expression else ()), *of_folds)
+    notes = (*config.notes, pairing.words, *cohort.notes, *(expression.notes if expression else ()), *of_folds)
     return StudyData(
         cohort,
         folds,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_pathlupi.bundle import CataloguePart, ObjectivePart, PatchEncoderPart, Recipe
-from napari_pathlupi.catalogue import tasks
+from napari_pathlupi.catalogue import objectives, slide_encoders, tasks
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
 from napari_pathlupi.errors import Cancelled, InferenceError, SettingsError
 from napari_pathlupi.workflows.parallel import agreed, rank, sum_gradients, summed
@@ -155,7 +156,20 @@ def _built(recipe: Recipe) -> SlideModel:
     except (TypeError, ValueError) as error:
         parts = [recipe.slide_encoder, *([recipe.objective] if recipe.objective else [])]
         words = " and ".join(f"{part.name} with {part.settings or 'its own settings'}" for part in parts)
-        raise SettingsError(f"{words[:500]} cannot be built: {error}; change the settings of the training.") from error
+        misfits = [_misfit(recipe.slide_encoder, slide_encoders, "settings")]
+        misfits += [_misfit(recipe.objective, objectives, "objective_settings")] if recipe.objective else []
+        why = "; ".join(filter(None, misfits)) or f"{error}; change the settings of the training"
+        raise SettingsError(f"{words[:500]} cannot be built: {why}.") from error
+
+
+def _misfit(part: CataloguePart, room: Mapping[str, Any], key: str) -> str:
+    """Which settings an entry of a catalogue does not have, and what to write; "" where it has them all."""
+    known = [name for name, one in signature(room[part.name]).parameters.items() if one.default is not one.empty]
+    strange = [name for name in part.settings if name not in known]
+    if not strange:
+        return ""
+    instead = f"take it from {', '.join(known)}" if known else f"write training.{key} = {{}}"
+    return f"{part.name} has no setting {' or '.join(strange)}, {instead}"
 
 
 def _prepare(model: SlideModel, cases: TrainingCases) -> None:
