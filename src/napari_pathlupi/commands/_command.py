@@ -82,6 +82,13 @@ def opened(place: str, chosen: argparse.Namespace) -> tuple["Slide", str]:
     return open_at_scale(place, chosen.mpp, Choice(chosen.plane, chosen.scene, chosen.colour))
 
 
+def add_config_options(parser: argparse.ArgumentParser, words: str, example: str) -> None:
+    """Add a file of settings, and the flag that changes one of them."""
+    parser.add_argument("config", type=Path, metavar="CONFIG", help=words)
+    change = f"change a setting, as {example}; may be given often"
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=change)
+
+
 def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
     """Add one flag for each field of a config dataclass."""
     texts = field_texts(config)

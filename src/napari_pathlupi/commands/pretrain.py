@@ -1,16 +1,13 @@
 """``pathlupi pretrain``."""
 
 import argparse
-from pathlib import Path
 
-from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.commands._command import Command, add_config_options, interruptible, show
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a file that `pathlupi init pretrain` wrote")
-    words = "change a setting, as training.epochs=20; may be given often"
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=words)
+    add_config_options(parser, "a file that `pathlupi init pretrain` wrote", "training.epochs=20")
 
 
 def _run(chosen: argparse.Namespace) -> None:

@@ -1,27 +1,33 @@
 """``pathlupi train``."""
 
 import argparse
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.commands._command import Command, add_config_options, interruptible, show
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from napari_pathlupi.workflows.training.study_config import StudyConfig
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a file that `pathlupi init train` wrote")
+    add_config_options(parser, "a file that `pathlupi init train` wrote", "training.steps=500")
     parser.add_argument("--task", default="", help="a named task, such as brca-pam50: its columns, classes and words")
-    words = "change a setting, as training.steps=500; may be given often"
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=words)
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from napari_pathlupi.workflows.parallel import rank
-    from napari_pathlupi.workflows.training.study import PREDICTIONS, told, train_study_steps
     from napari_pathlupi.workflows.training.study_file import read_study
 
-    config = read_study(chosen.config, chosen.changes, chosen.task)
+    train_and_tell(read_study(chosen.config, chosen.changes, chosen.task), "Study")
+
+
+def train_and_tell(config: "StudyConfig", title: str) -> None:
+    """Train a study behind a progress bar and print what came of it."""
+    from napari_pathlupi.workflows.parallel import rank
+    from napari_pathlupi.workflows.training.study import PREDICTIONS, told, train_study_steps
+
     with interruptible() as cancel:
-        folder = show(train_study_steps(config, cancel), "Study")
+        folder = show(train_study_steps(config, cancel), title)
     if rank():
         return
     print(told(folder))
