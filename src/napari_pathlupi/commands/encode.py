@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 
 from napari_pathlupi.commands._command import Command, interruptible, show
+from napari_pathlupi.commands._features import add_stated_options, stated_by
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
+from napari_pathlupi.core.settings import as_dict
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("encoder", type=Path, metavar="ENCODER", help="folder of a run of `pathlupi pretrain`")
+    parser.add_argument("pretrained", type=Path, metavar="ENCODER", help="folder of a run of `pathlupi pretrain`")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--slides", metavar="BAGS", help="folder or store of tile features: a vector per slide")
     what.add_argument("--rna", metavar="TABLE", help="expression table: a vector per case, the support set of prompts")
@@ -16,9 +18,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--dna", metavar="MAF", help=dna)
     parser.add_argument("-o", "--out", type=Path, required=True, help="table to write, .csv or .parquet")
     parser.add_argument("--table", default="", help="table that says whose each slide is: a vector per case then")
-    words = "what else must be stated, as features.mpp=0.5 or rna.unit=z-score; may be given often"
+    words = "what must be stated of the tables, as rna.unit=z-score; may be given often"
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE", help=words)
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps (default cpu)")
+    add_stated_options(parser)
 
 
 def _run(chosen: argparse.Namespace) -> None:
@@ -31,10 +34,11 @@ def _run(chosen: argparse.Namespace) -> None:
             "slides": {"bags": chosen.slides or "", "table": chosen.table},
             "rna": {"table": chosen.rna or ""},
             "dna": {"mutations": chosen.dna or ""},
+            "features": {key: value for key, value in as_dict(stated_by(chosen)).items() if value is not None},
         },
         chosen.changes,
     )
-    encoder = load_pretrained(chosen.encoder, chosen.device)
+    encoder = load_pretrained(chosen.pretrained, chosen.device)
     with interruptible() as cancel:
         if chosen.slides:
             encoded = show(encode_slides_steps(encoder, config, cancel), "Slides")

@@ -113,11 +113,9 @@ def _probe_of(model: Any, present: npt.NDArray[np.int64], n_classes: int, notes:
 
 def _rare(counts: npt.NDArray[np.int64]) -> tuple[str, ...]:
     """What must be said of classes with no training case, and with one."""
-    unseen, single = int((counts == 0).sum()), int((counts == 1).sum())
-    return (
-        *((f"{unseen} of {len(counts)} classes have no training case and are never predicted",) if unseen else ()),
-        *((f"{single} of {len(counts)} classes have one training case",) if single else ()),
-    )
+    unseen, single, of = int((counts == 0).sum()), int((counts == 1).sum()), f"of {len(counts)} classes have"
+    never = f"{unseen} {of} no training case and are never predicted (--classes can leave them out)"
+    return *((never,) if unseen else ()), *((f"{single} {of} one training case",) if single else ())
 
 
 def must_vary(features: Floats) -> tuple[str, ...]:

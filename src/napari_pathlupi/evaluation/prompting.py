@@ -38,10 +38,8 @@ def class_prompts(support: Floats, classes: npt.NDArray[np.int64], names: Sequen
     """
     absent = np.flatnonzero(np.bincount(classes, minlength=len(names)) == 0)
     if len(absent):
-        raise UnusableFoldError(
-            f"no patient of the support set is {' or '.join(names[int(index)] for index in absent)} (--classes asks of "
-            "the others alone)"
-        )
+        named = " or ".join(names[int(index)] for index in absent)
+        raise UnusableFoldError(f"no patient of the support set is {named} (--classes can leave it out)")
     return np.stack([support[classes == index].astype(np.float64).mean(axis=0) for index in range(len(names))])
 
 

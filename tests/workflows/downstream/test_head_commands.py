@@ -61,3 +61,22 @@ def test_rna_of_patients_becomes_prompts_that_a_slide_is_held_against(place: Pat
     means = [prompts.vectors[start::2].mean(axis=0) for start in (0, 1)]
     nearest = ("mutated", "wild type")[int(np.linalg.norm(wanted - means[0]) < np.linalg.norm(wanted - means[1]))]
     assert output.answer.headline == nearest
+
+
+def test_slides_are_encoded_with_the_flags_of_every_command_on_features(place: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "slides.csv"
+    assert main(["encode", str(place / "run"), "--slides", str(place / "features"), "-o", str(out), *STATED]) == 0
+    assert f"Next: pathlupi probe {out} LABELS." in capsys.readouterr().out
+    main(
+        [
+            "embed-slides",
+            str(place / "features"),
+            "--slide-encoder",
+            str(place / "run"),
+            "-o",
+            str(tmp_path / "h5"),
+            *STATED,
+        ]
+    )
+    once, again = read_embeddings(out), read_embeddings(tmp_path / "h5")
+    np.testing.assert_allclose(once.vectors, again.vectors[[again.names.index(name) for name in once.names]], atol=1e-5)

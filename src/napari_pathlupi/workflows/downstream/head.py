@@ -114,7 +114,7 @@ def make_head_steps(out: Path, study: HeadStudy) -> Steps[Bundle]:
         raise MismatchError(f"{study.bags} holds one slide: two are needed at least to know slides alike by.")
     limit = model.reference.fit(slides.means)
     ensemble = Ensemble((model,), head.calibration, limit, "mean")
-    return save_ensemble(out, ensemble, _about(out, study, head), slides.golden, SINGLE)
+    return save_ensemble(out, ensemble, _about(out, study, head, encoder.embeds_by), slides.golden, SINGLE)
 
 
 def probe_head(cases: DownstreamCases, folds: Any, settings: ProbeSettings) -> Head:
@@ -215,12 +215,12 @@ def _prompts(support: DownstreamCases, dim: int) -> tuple[tuple[str, ...], npt.N
     return names, class_prompts(support.vectors, support.classes, names)
 
 
-def _about(out: Path, study: HeadStudy, head: Head) -> About:
+def _about(out: Path, study: HeadStudy, head: Head, encoder: str) -> About:
     kind = "linear probe" if study.support is None else "molecular prompts"
     return About(
         name=out.name,
         title=study.title or out.name,
-        description=f"{kind[:1].upper()}{kind[1:]} on the frozen slide encoder {study.encoder}.",
+        description=f"{kind[:1].upper()}{kind[1:]} on the frozen slide encoder {encoder}.",
         trained_on=head.trained_on,
         limits=" ".join(filter(None, (head.limits, "Not tested on slides from elsewhere."))),
         licence=study.licence or "not stated",
