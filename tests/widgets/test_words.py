@@ -50,4 +50,4 @@ def test_a_partial_answer_is_called_provisional_with_the_share_that_was_read() -
 def test_a_distance_never_stands_alone(supported: bool, words: str) -> None:
     said = reference_words(a_prediction(supported=supported).reference)
     assert said.startswith(words)
-    assert "99 % of them lie below 1.9" in said
+    assert "99\u00a0% of them lie below 1.9" in said

@@ -111,7 +111,7 @@ def _activity(prediction: Prediction) -> str:
         for name, value in strongest
     )
     return (
-        '<section><h2>Gene sets</h2><p class="soft">Activity that the model infers from the picture, '
+        '<section><h2>Gene sets</h2><p class="soft">Activity that the model claims from the picture, not measured, '
         "in standard deviations of its training cases; "
         f"the {len(strongest)} highest of {len(known)}.</p><table>{rows}</table></section>"
     )

@@ -77,5 +77,5 @@ def reference_words(reference: ReferenceCheck) -> str:
     like = "Like" if reference.supported else "Unlike"
     return (
         f"{like} the model's own slides: distance {reference.distance:.1f}, "
-        f"99 % of them lie below {reference.limit:.1f}."
+        f"99\u00a0% of them lie below {reference.limit:.1f}."
     )
