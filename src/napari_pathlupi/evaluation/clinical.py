@@ -84,14 +84,9 @@ def clinical_baseline(
             "clinical columns are compared on the same folds: each case must be predicted by one of several folds, as "
             "in the predictions.csv of a training run."
         )
-    risks, notes = (
-        np.zeros(len(told)),
-        dict.fromkeys(
-            f"{column.name} is unknown in {column.unknown} of {len(told)} cases, which count as average."
-            for column in columns
-            if column.unknown
-        ),
-    )
+    gaps = [column for column in columns if column.unknown]
+    unknown = (f"{one.name} is unknown in {one.unknown} of {len(told)} cases, which count as average." for one in gaps)
+    risks, notes = np.zeros(len(told)), dict.fromkeys(unknown)
     for fold in sorted(set(predictions.folds)):
         test = folds == fold
         risks[test], said = _risks(told, columns, test, fold)

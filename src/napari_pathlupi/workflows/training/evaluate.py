@@ -6,7 +6,7 @@ from pathlib import Path
 from napari_pathlupi.errors import SettingsError, TableError
 from napari_pathlupi.evaluation.clinical import clinical_baseline
 from napari_pathlupi.evaluation.report import Evaluation, report, tables
-from napari_pathlupi.evaluation.scoring import ScoreConfig, compare, score
+from napari_pathlupi.evaluation.scoring import Predictions, ScoreConfig, compare, score
 from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.tasks._task import PALETTE
 from napari_pathlupi.workflows.training.prediction_table import Truth, clinical_columns, read_predictions
@@ -51,22 +51,23 @@ def evaluate(
     if known is None:
         raise TableError(f"say what is true of the cases of {table.name}: give the cohort table after it.")
     found, notes = read_predictions(table, known, truth)
-    other = None
+    other, rival, more = _rival(found, (known, truth), against, clinical)
+    compared = compare(found, other, config) if other else None
+    title, said = f"Evaluation of {_name(Path(predictions))}", tuple(dict.fromkeys((*notes, *more)))
+    return Evaluation(title, found, score(found, config), config, compared, rival, said)
+
+
+def _rival(
+    found: Predictions, true: tuple[Path, Truth], against: str | Path, clinical: Sequence[str]
+) -> tuple[Predictions | None, str, Sequence[str]]:
+    """With what predictions are compared, its name, and what must be said of it."""
     if against:
-        other, more = read_predictions(_files(Path(against))[0], known, truth)
-        notes += more
-    elif clinical:
-        other, said = clinical_baseline(found, clinical_columns(known, clinical, found.cases))
-        notes += said
-    return Evaluation(
-        title=f"Evaluation of {_name(Path(predictions))}",
-        predictions=found,
-        scores=score(found, config),
-        config=config,
-        comparison=compare(found, other, config) if other else None,
-        against=_name(Path(against)) if against else f"Cox's model of {', '.join(clinical)}" if clinical else "",
-        notes=tuple(dict.fromkeys(notes)),
-    )
+        other, notes = read_predictions(_files(Path(against))[0], *true)
+        return other, _name(Path(against)), notes
+    if clinical:
+        other, said = clinical_baseline(found, clinical_columns(true[0], clinical, found.cases))
+        return other, f"Cox's model of {', '.join(clinical)}", said
+    return None, "", ()
 
 
 def _files(place: Path) -> tuple[Path, Path | None]:
