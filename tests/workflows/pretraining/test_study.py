@@ -125,6 +125,8 @@ def test_a_model_begins_with_its_slide_encoder(finished: Path) -> None:
     task = CataloguePart(name="classification", settings={"classes": ["A", "B"]})
     model = encoder.slide_model(task)
     assert settings_beside(finished / ENCODER) == {"slide_encoder": "threads", "settings": {"width": 12, "heads": 2}}
+    assert settings_beside(finished) == settings_beside(finished / ENCODER)  # the whole run may be named
+    assert load_pretrained(finished).card == encoder.card
     torch.nn.init.zeros_(model.slide_encoder.after.weight)
     begin_from(model, finished / ENCODER)
     bag = np.random.default_rng(0).normal(size=(7, DIM)).astype(np.float32)

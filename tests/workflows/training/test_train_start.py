@@ -157,6 +157,11 @@ def test_a_study_is_fine_tuned_with_its_own_cohort_and_changes_and_the_encoder_o
     (pretrained.parent / "card.json").write_text(json.dumps(card))
     from_card = fine_tuned(study, str(pretrained)).train
     assert (from_card.slide_encoder, from_card.settings) == ("abmil", {"width": 32})
+    anchored = replace(
+        study, training={"slide_encoder": "pathlupi", "settings": {"projection": 64, "width": 8, "dropout": 0.3}}
+    )
+    beside = fine_tuned(anchored, str(pretrained)).train  # the study's model is not used
+    assert (beside.slide_encoder, beside.settings) == ("abmil", {"width": 32, "dropout": 0.3})
     survival = fine_tuned(replace(study, task=TaskPart(name="survival", columns=("OS_days",), event="OS_event")))
     assert survival.task.settings == {}
     (pretrained.parent / "card.json").write_text("{}")
