@@ -245,8 +245,6 @@ def _counted(cells: Cells, cohort: Cohort) -> str:
     slides = sum(len(case.slides) for case in cohort.cases)
     several = sum(len(case.slides) > 1 for case in cohort.cases)
     named = f" with {slides} slides ({several} with several)" if slides else ""
-    return (
-        f"{cells.name}: {len(cells.frame)} rows, {len(cohort)} cases{named}, "
-        f"{int(cohort.labelled.sum())} labelled, {int((~cohort.labelled).sum())} not, "
-        f"{len({case.site for case in cohort.cases if case.site})} sites."
-    )
+    known, sites = int(cohort.labelled.sum()), len({case.site for case in cohort.cases if case.site})
+    more = (f", {len(cohort) - known} not" * (known < len(cohort)), f", {sites} sites" * bool(sites))
+    return f"{cells.name}: {len(cells.frame)} rows, {len(cohort)} cases{named}, {known} labelled{''.join(more)}."
