@@ -17,7 +17,9 @@ def test_no_probability_is_shown_as_never_or_always():
 
 
 def test_the_spread_of_the_folds_names_each_value():
-    answer = Values(("Ki67", "purity"), (30.0, 60.0), "%", ((0.0, 90.0), (20.0, 90.0)), folds=((25.0, 61.0), (36.0, 61.0)))
+    answer = Values(
+        ("Ki67", "purity"), (30.0, 60.0), "%", ((0.0, 90.0), (20.0, 90.0)), folds=((25.0, 61.0), (36.0, 61.0))
+    )
     assert answer.remark == "The 2 folds give Ki67 25 to 36, purity 61 %."
 
 
