@@ -169,21 +169,23 @@ def plan(quick: bool) -> list[Cell]:
     if quick:
         return [Cell("pam50", seed, 100, name) for seed in (0, 1) for name in ("abmil", "pathlupi-anchored")]
     both = ("abmil", "pathlupi-anchored")
-    controls = ("same class", "random sets", "half without RNA", "weight 1", "weight 20")
     elsewhere = tuple(name for name in VARIANTS if VARIANTS[name].world != "expression")
+    controls = ("same class", "random sets", "half without RNA", "weight 1", "weight 20", *elsewhere)
     plateau = ("abmil, 3 x steps", "pathlupi-anchored, 3 x steps")
+    costly = ("pathlupi", "transmil", "pathlupi, weight 0")
     stages = [
         (SIZES, both),
         (CONTROLLED, ("other patient",)),
         ({"pam50": (50, 100, 200, 400), "msi": (50, 100)}, ("RNA of all",)),
         (SIZES, ("pathlupi-anchored, weight 0", "clam-sb")),
-        (CONTROLLED, (*controls, *elsewhere)),
-        (SIZES, ("contrastive", "distillation")),
-        ({"pam50": (100, 400)}, plateau),
-        (CONTROLLED, ("pathlupi", "pathlupi, weight 0", "transmil")),
-        (CONTROLLED, ("choice",)),
+        (CONTROLLED, tuple(name for name in controls if not VARIANTS[name].inner)),
+        (CONTROLLED, ("contrastive", "distillation", "level out")),  # the last thought of after the others were seen
         ({"pam50": (400,)}, ("survival: abmil", "survival: pathlupi-anchored")),
-        (SIZES, ("level out",)),  # thought of after the others were seen
+        ({"pam50": (100, 400)}, plateau),
+        (CONTROLLED, ("label world: choice",)),
+        ({"pam50": (100,)}, costly),
+        (CONTROLLED, costly),
+        (CONTROLLED, ("choice",)),
     ]
     return list(dict.fromkeys(cell for sizes, names in stages for cell in _stage(sizes, names)))
 

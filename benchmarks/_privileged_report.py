@@ -14,12 +14,13 @@ from napari_pathlupi.molecular.expression import GeneSetScale, level_out
 from napari_pathlupi.molecular.gene_sets import hallmark
 
 Costs = Mapping[str, float | None]
-BASELINE, DEFAULT = "abmil", "pathlupi-anchored"
+BASELINE, DEFAULT, TWIN = "abmil", "pathlupi-anchored", "pathlupi-anchored, weight 0"
 ROWS = (
     ("clam-sb", BASELINE),
     ("transmil", BASELINE),
     (DEFAULT, BASELINE),
-    (DEFAULT, "pathlupi-anchored, weight 0"),
+    (TWIN, BASELINE),
+    (DEFAULT, TWIN),
     ("its weight chosen inside", BASELINE),
     ("RNA of all", BASELINE),
     ("pathlupi", BASELINE),
@@ -115,12 +116,16 @@ def figures(lines: Sequence[Line], data: Path) -> dict[str, Any]:
 def _of_size(table: Table, cohort: str, size: int) -> dict[str, float | None]:
     baseline = table.compare(cohort, size, BASELINE)
     gain = table.compare(cohort, size, DEFAULT, BASELINE)
+    over_twin = table.compare(cohort, size, DEFAULT, TWIN)
     shuffled = table.compare(cohort, size, "other patient", BASELINE)
     told = {
         "abmil": baseline and baseline.mean,
         "gain": gain and gain.mean,
         "gain_low": gain and gain.low,
         "gain_high": gain and gain.high,
+        "gain_over_twin": over_twin and over_twin.mean,
+        "gain_over_twin_low": over_twin and over_twin.low,
+        "gain_over_twin_high": over_twin and over_twin.high,
         "shuffled_low": shuffled and shuffled.low,
         "shuffled_high": shuffled and shuffled.high,
         "attention_auprc": table.attention(cohort, size, DEFAULT),
