@@ -179,7 +179,8 @@ def plan(quick: bool) -> list[Cell]:
         ({"pam50": (50, 100, 200, 400), "msi": (50, 100)}, ("RNA of all",)),
         (SIZES, ("pathlupi-anchored, weight 0", "clam-sb")),
         (CONTROLLED, tuple(name for name in controls if not VARIANTS[name].inner)),
-        (CONTROLLED, ("contrastive", "distillation", "level out")),  # the last thought of after the others were seen
+        (SIZES, ("level out",)),  # thought of after the others were seen
+        (CONTROLLED, ("contrastive", "distillation")),
         ({"pam50": (400,)}, ("survival: abmil", "survival: pathlupi-anchored")),
         ({"pam50": (100, 400)}, plateau),
         (CONTROLLED, ("label world: choice",)),
