@@ -84,5 +84,7 @@ def test_the_answer_says_in_words_what_else_it_may_be():
 
 def test_a_headline_is_never_certain():
     task = Classification(["A", "B"])
-    assert task.answer(torch.tensor([9.0, 0.0])).certainty == "> 99 %"
+    sure = torch.tensor([9.0, 0.0])
+    assert task.answer(sure).certainty == "> 99 %"
+    assert task.answer(sure, None, torch.stack([sure, sure / 3])).remark.endswith("giving it 95 to > 99 %.")
     assert task.answer(torch.tensor([4.0, 0.0])).certainty == "98 %"

@@ -58,7 +58,7 @@ class ClassProbabilities(Answer):
     @property
     def certainty(self) -> str:
         probability = self.probabilities[self.top]
-        return f"{100 * probability:.0f} %" if probability < NEARLY_SURE else "> 99 %"
+        return f"{whole_percent(probability)} %"
 
     @property
     def exclusive(self) -> bool:
@@ -81,8 +81,8 @@ class ClassProbabilities(Answer):
         if not self.folds:
             return said
         agree = sum(int(np.argmax(fold)) == self.top for fold in self.folds)
-        own = [100 * fold[self.top] for fold in self.folds]
-        spread = f"{agree} of {len(own)} folds say {self.headline}, giving it {span(own, '.0f')} %."
+        own = span_of_shares([fold[self.top] for fold in self.folds])
+        spread = f"{agree} of {len(self.folds)} folds say {self.headline}, giving it {own}."
         return f"{said} {spread}".strip()
 
     def rows(self) -> Sequence[AnswerRow]:
@@ -137,6 +137,19 @@ def span(numbers: Sequence[float], form: str) -> str:
     """Return the least and the largest as "41 to 63", or the one number that both are when written so."""
     low, high = format(min(numbers), form), format(max(numbers), form)
     return low if low == high else f"{low} to {high}"
+
+
+def span_of_shares(shares: Sequence[float]) -> str:
+    """Return the least and the largest as "41 to 63 %", neither rounded to never or always."""
+    low, high = whole_percent(min(shares)), whole_percent(max(shares))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def whole_percent(share: float) -> str:
+    """Return a probability as "41", or that it lies beside never or always."""
+    if 1 - NEARLY_SURE <= share < NEARLY_SURE:
+        return f"{100 * share:.0f}"
+    return "< 1" if share < 0.5 else "> 99"
 
 
 def percent(share: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_pathlupi.core.answers import DECIDED, either, percent, span
+from napari_pathlupi.core.answers import DECIDED, either, percent, span_of_shares
 from napari_pathlupi.core.results import Answer, AnswerRow
 
 YES_NO = {(True, False): "no", (False, True): "yes", (True, True): "yes|no"}
@@ -80,8 +80,8 @@ class LabelProbabilities(Answer):
             return ""
         spreads = [max(fold[i] for fold in self.folds) - min(fold[i] for fold in self.folds) for i in self._order()]
         widest = self._order()[int(np.argmax(spreads))]
-        own = [100 * fold[widest] for fold in self.folds]
-        return f"The {len(own)} folds differ most in {self.labels[widest]}: {span(own, '.0f')} %."
+        own = span_of_shares([fold[widest] for fold in self.folds])
+        return f"The {len(self.folds)} folds differ most in {self.labels[widest]}: {own}."
 
     def rows(self) -> Sequence[AnswerRow]:
         texts = [percent(p) for p in self.probabilities]

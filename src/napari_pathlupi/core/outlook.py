@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_pathlupi.core.answers import span
+from napari_pathlupi.core.answers import span, span_of_shares, whole_percent
 from napari_pathlupi.core.results import Answer, AnswerRow
 
 
@@ -218,16 +218,16 @@ class SurvivalCurve(Answer):
     def certainty(self) -> str:
         if self.below is not None:
             return _standing(self.below, self.cases)
-        return f"{100 * self.survival[self.middle]:.0f} % at {told(self.times)[self.middle]} {self.unit}"
+        return f"{whole_percent(self.survival[self.middle])} % at {told(self.times)[self.middle]} {self.unit}"
 
     @property
     def remark(self) -> str:
         said = f"{self.endpoint[:1].upper()}{self.endpoint[1:]}: {self.median}."
         if not self.folds:
             return said
-        own = [100 * fold[self.middle] for fold in self.folds]
+        own = span_of_shares([fold[self.middle] for fold in self.folds])
         at = f"at {told(self.times)[self.middle]} {self.unit}"
-        return f"{said} The {len(own)} folds give {span(own, '.0f')} % {at}."
+        return f"{said} The {len(self.folds)} folds give {own} {at}."
 
     def rows(self) -> Sequence[AnswerRow]:
         return [
