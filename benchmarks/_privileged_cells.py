@@ -185,8 +185,8 @@ def plan(quick: bool) -> list[Cell]:
         ({"pam50": (100, 400)}, plateau),
         (CONTROLLED, ("label world: choice",)),
         ({"pam50": (100,)}, costly),
-        (CONTROLLED, costly),
         (CONTROLLED, ("choice",)),
+        (CONTROLLED, costly),
     ]
     return list(dict.fromkeys(cell for sizes, names in stages for cell in _stage(sizes, names)))
 

@@ -47,6 +47,21 @@ def test_a_bundle_comes_back_as_it_was_saved(bundle):
     np.testing.assert_array_equal(again.golden["features"], GOLDEN["features"])
 
 
+def test_claims_of_fifty_gene_sets_are_few_bytes_a_line_each_and_a_card_without_them_loads(bundle, tmp_path):
+    claims = {f"HALLMARK_{'X' * 23}_{i:02d}": (-0.46, -0.58, None if i % 2 else 0.31, 124) for i in range(50)}
+    brackets = {"words": "[ 1, 2 ]\n[\n 3\n]", "list": [0.5, 1e-7, -2.0], "empty": [], "names": ["[", "1"]}
+    card = a_card().model_copy(update={"claims": claims, "metrics": brackets})
+    full = save_bundle(tmp_path / "full", card, WEIGHTS, GOLDEN)
+    assert (full.card.claims, full.card.metrics) == (claims, brackets)
+    text = (full.folder / "card.json").read_text()
+    assert '_00": [-0.46, -0.58, 0.31, 124],\n' in text
+    assert len(text) - len((bundle.folder / "card.json").read_text()) < 5000
+    words = json.loads((bundle.folder / "card.json").read_text())
+    del words["claims"]
+    (bundle.folder / "card.json").write_text(json.dumps(words))
+    assert load_bundle(bundle.folder).card.claims == {}
+
+
 def test_the_digest_tells_models_apart(bundle, tmp_path):
     other = save_bundle(tmp_path / "other", a_card(), WEIGHTS | {"head.bias": np.float32([0.6])}, GOLDEN)
     same = save_bundle(tmp_path / "same", a_card(), WEIGHTS, GOLDEN)

@@ -11,6 +11,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ __all__ = [
 ]
 
 CARD, WEIGHTS, GOLDEN = "card.json", "weights.safetensors", "golden.safetensors"
+
+_NUMBERS = re.compile(r"\[\n((?:\s+(?:[-+.\deE]+|null),?\n)+)\s+\]")
+"""A list of numbers as JSON has it over several lines; no string holds a bare line break."""
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Arrays by name."""
@@ -146,7 +150,8 @@ def save_bundle(folder: str | Path, card: Card, weights: Tensors, golden: Tensor
         for name, tensors in ((WEIGHTS, weights), (GOLDEN, golden))
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    files[CARD] = (card.model_copy(update={"digests": digests}).model_dump_json(indent=2) + "\n").encode()
+    text = card.model_copy(update={"digests": digests}).model_dump_json(indent=2)
+    files[CARD] = (_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n").encode()
     try:
         _write_folder(folder, files)
     except OSError as error:

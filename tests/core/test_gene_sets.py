@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from napari_pathlupi.core.claims import ClaimCheck
 from napari_pathlupi.core.gene_sets import (
     CLAIMED,
     OF_ACTIVITY,
@@ -35,8 +36,11 @@ def test_every_map_says_that_it_is_a_claim_and_how_far_the_folds_agree() -> None
     assert "not even of one sign, and their maps correlate by 0.42" in three
     one = GeneSetMap(VALUES, OF_ACTIVITY, (1.0,), folds=5).words
     assert "by 1 of 5 folds: nobody can tell how sure" in one
-    tokens = GeneSetMap(np.abs(VALUES), OF_TOKENS)
+    assert one.endswith("the largest share. It was never held against measured expression.")
+    tokens = GeneSetMap(np.abs(VALUES), OF_TOKENS, check=ClaimCheck(0.5, 0.4, 0.6, 80))
     assert "where the model looked" in tokens.words
+    assert tokens.words.endswith(ClaimCheck(0.5, 0.4, 0.6, 80).words)
+    assert tokens.without_colours == f"{CLAIMED}. {ClaimCheck(0.5, 0.4, 0.6, 80).words}"
     assert math.isnan(tokens.claim)
 
 

@@ -154,6 +154,8 @@ def tell(prediction: "Prediction", scale_note: str, files: Sequence[Path]) -> No
         print(f"  {row.label:<24} {row.text:>8}")
     for note in (*prediction.notes, *[scale_note] * bool(scale_note)):
         print(f"  {note}")
+    for name, made in (prediction.gene_sets.maps if prediction.gene_sets else {}).items():
+        print(f"  {name}: {made.without_colours}")
     print(f"  {', '.join(file.name for file in files)} in {files[0].parent}")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_pathlupi.commands._command import Command, add_settings, must_be_writable, settings
+from napari_pathlupi.core.claims import summary
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.evaluation.scoring import ScoreConfig
 from napari_pathlupi.workflows.training.prediction_table import Truth
@@ -48,6 +49,8 @@ def _tell(found: "Evaluation") -> None:
         print(title)
         for name, figure in figures.items():
             print(f"  {name:<{width}}  {figure}")
+    if found.claims:
+        print(summary(found.claims))
     if compared is None:
         return
     print(f"against {found.against}, {compared.cases} cases: this, other, difference")

@@ -8,6 +8,8 @@ from napari_pathlupi.core.features import EncoderIdentity
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 
 FORMAT: Final = 2
+Claim = tuple[float | None, float | None, float | None, Annotated[int, Field(ge=0)]]
+"""How far a claim went with what was measured; see `napari_pathlupi.core.claims.ClaimCheck`."""
 
 
 class _Part(BaseModel):
@@ -117,6 +119,9 @@ class Card(About, Recipe):
         `napari_pathlupi.core.calibration.Calibration` as JSON values; None without. Since format 2.
     slides
         What it learned several slides of a case as: "union", one bag, or "mean", the mean of what is said of each.
+    claims
+        By gene set, how far what the folds claim of their test cases went with what was measured: correlation, ends of
+        its 95 % interval, null where nobody can say, and the number of cases. Empty where it was never looked at.
     digests
         SHA-256 of the other files, by name; filled in when the bundle is saved.
     """
@@ -126,4 +131,5 @@ class Card(About, Recipe):
     members: Annotated[int, Field(ge=1)] = 1
     calibration: dict[str, JsonValue] | None = None
     slides: Literal["union", "mean"] = "union"
+    claims: dict[str, Claim] = {}
     digests: dict[str, str] = {}

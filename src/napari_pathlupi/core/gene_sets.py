@@ -7,6 +7,8 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 
+from napari_pathlupi.core.claims import NEVER, ClaimCheck
+
 OF_TOKENS, OF_ACTIVITY = "attention of the gene set's token", "exact share of the gene set's activity"
 """What the values of a map are."""
 CLAIMED = "Claimed by the model, not measured"
@@ -31,6 +33,8 @@ class GeneSetMap:
         Mean correlation between the maps of two folds; NaN of a single one.
     folds
         How many the model has; those that were trained without expression claim nothing.
+    check
+        How the claim fared on held-back cases whose expression was measured; None where nobody looked.
     """
 
     values: npt.NDArray[np.float32]
@@ -38,6 +42,7 @@ class GeneSetMap:
     claims: tuple[float, ...] = ()
     agreement: float = float("nan")
     folds: int = 1
+    check: ClaimCheck | None = None
 
     @property
     def signed(self) -> bool:
@@ -64,13 +69,22 @@ class GeneSetMap:
 
     @property
     def words(self) -> str:
-        """What the map is and how sure, in two sentences."""
+        """What the map is, how sure, and whether such claims were right, in three sentences."""
         colours = (
             "Orange tiles raise it, blue ones lower it; full colour: the largest share."
             if self.signed
             else "Brightest is where the model looked most for the gene set."
         )
-        return f"{CLAIMED}{self._how_sure()}. {colours}"
+        return f"{CLAIMED}{self._how_sure()}. {colours} {self._checked}"
+
+    @property
+    def without_colours(self) -> str:
+        """`words` for where nothing is drawn."""
+        return f"{CLAIMED}{self._how_sure()}. {self._checked}"
+
+    @property
+    def _checked(self) -> str:
+        return self.check.words if self.check else NEVER
 
     def _how_sure(self) -> str:
         if not self.claims:

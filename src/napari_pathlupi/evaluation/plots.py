@@ -1,11 +1,12 @@
 """Pictures of an evaluation, each a PNG."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_pathlupi.core.claims import ClaimCheck
 from napari_pathlupi.evaluation.measures import CALIBRATION_BINS, Flags, Numbers, confusion
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Predicted, Survived, Valued
 from napari_pathlupi.evaluation.survival import RiskGroups, risk_groups
@@ -20,6 +21,8 @@ Plot = tuple[str, str, bytes]
 
 _FEW_CLASSES = 6
 """Up to so many, the cells of a confusion have room for their shares."""
+_NAMED_SETS = 60
+"""Up to so many gene sets have room for their names."""
 _INK, _SOFT, _LOW, _HIGH = "#1d2129", "#5d6673", "#0072B2", "#D55E00"
 
 
@@ -34,6 +37,29 @@ def plots(told: Predicted, colours: Sequence[str]) -> list[Plot]:
     if isinstance(told, Survived) and (groups := risk_groups(told)):
         return [_kaplan_meier(groups, told.unit)]
     return []
+
+
+def plot_of_claims(checks: Mapping[str, ClaimCheck]) -> Plot | None:
+    """Return all gene sets in the order of their correlation, with intervals; None where none can be judged."""
+    ordered = sorted(((one.r, name, one) for name, one in checks.items() if one.known), key=lambda row: row[:2])
+    if not ordered:
+        return None
+    names, found = [name for _, name, _ in ordered], [one for _, _, one in ordered]
+
+    def draw(axes: "Axes") -> None:
+        for y, one in enumerate(found):
+            colour = _LOW if one.follows else _HIGH if one.opposes else _SOFT
+            axes.plot([one.low, one.high], [y, y], color=colour, linewidth=1.2)
+            axes.plot(one.r, y, "o", color=colour, markersize=3.5)
+        axes.axvline(0, color=_INK, linewidth=0.8, linestyle=":")
+        few = len(names) <= _NAMED_SETS
+        axes.set_yticks(range(len(names)) if few else [], names if few else [], fontsize=7)
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel="correlation of claimed and measured activity", ylim=(-0.8, len(names) - 0.2))
+
+    height = 1.0 + 0.155 * min(len(names), _NAMED_SETS)
+    words = "Dotted: chance. Blue: the 95 % interval lies above it, orange: below. As a table: the run's gene_sets.csv."
+    return "Claimed and measured activity", words, _drawn(draw, 6.4, height)
 
 
 def _drawn(draw: Callable[["Axes"], None], width: float = 4.6, height: float = 4.2) -> bytes:

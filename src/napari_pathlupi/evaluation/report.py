@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_pathlupi.core.claims import ClaimCheck, summary
 from napari_pathlupi.core.results import RESEARCH_USE_ONLY
 from napari_pathlupi.evaluation.measures import confusion
-from napari_pathlupi.evaluation.plots import plots
+from napari_pathlupi.evaluation.plots import plot_of_claims, plots
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Predicted, Survived
 from napari_pathlupi.evaluation.scoring import MEAN, POOLED, Comparison, Figure, Predictions, Score, ScoreConfig
 
@@ -58,6 +59,8 @@ class Evaluation:
         Which that is.
     notes
         What was read and what was left out, a sentence each.
+    claims
+        By gene set, how far what a run's folds claim went with what was measured; empty where nobody looked.
     """
 
     title: str
@@ -67,6 +70,7 @@ class Evaluation:
     comparison: Comparison | None = None
     against: str = ""
     notes: tuple[str, ...] = ()
+    claims: Mapping[str, ClaimCheck] = field(default_factory=dict)
 
     @property
     def protocol(self) -> str:
@@ -95,6 +99,7 @@ def report(evaluation: Evaluation, colours: Sequence[str]) -> str:
         meanings="".join(f"<dt>{name}</dt><dd>{escape(words)}</dd>" for name, words in _meanings(evaluation)),
         comparison=_comparison(evaluation),
         plots="\n".join(_picture(*picture) for picture in pictures),
+        claims=_claims(evaluation.claims),
         notes="".join(f"<li>{escape(note)}</li>" for note in evaluation.notes),
         research_use=escape(RESEARCH_USE_ONLY),
     )
@@ -176,6 +181,16 @@ def _comparison(evaluation: Evaluation) -> str:
         "<thead><tr><th></th><th>this</th><th>other</th><th colspan=2>difference</th><th>p</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div></section>"
     )
+
+
+def _claims(checks: Mapping[str, ClaimCheck]) -> str:
+    """The section of the gene sets, nothing where none was looked at."""
+    if not checks:
+        return ""
+    drawn = plot_of_claims(checks)
+    words = f"{summary(checks)} This is about the activity claimed of a case, not about where a map puts it."
+    figure = _picture(*drawn) if drawn else "<h2>Gene sets</h2>"
+    return f'<section>{figure}<p class="soft">{escape(words)}</p></section>'
 
 
 def _p(p: float) -> str:

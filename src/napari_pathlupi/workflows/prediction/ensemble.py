@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,6 +12,7 @@ import torch
 
 from napari_pathlupi.bundle import About, Bundle, Card, Recipe, Tensors, save_bundle
 from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.claims import ClaimCheck
 from napari_pathlupi.core.results import ReferenceCheck
 from napari_pathlupi.errors import BundleError, MismatchError, NotFoundError
 from napari_pathlupi.workflows.prediction.model import SlideModel, SlideOutput, device_failures
@@ -40,12 +41,15 @@ class Ensemble:
         Distance above which a slide is not supported.
     slides
         What they learned several slides of a case as; see `Card`.
+    checks
+        By gene set, how far their claims went with what was measured of their test cases.
     """
 
     models: tuple[SlideModel, ...]
     calibration: Calibration | None = None
     reference_limit: float = 0.0
     slides: Literal["union", "mean"] = "union"
+    checks: Mapping[str, ClaimCheck] = field(default_factory=dict)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: str = "cpu") -> Self:
@@ -64,7 +68,8 @@ class Ensemble:
             calibration = Calibration.of(card.calibration) if card.calibration else None
         except (TypeError, ValueError) as error:
             raise BundleError(f"the calibration of the model {card.name} is none ({error}): copy it again.") from error
-        ensemble = cls(models, calibration, card.reference_limit, card.slides)
+        checks = {name: ClaimCheck.of(entry) for name, entry in card.claims.items()}
+        ensemble = cls(models, calibration, card.reference_limit, card.slides, checks)
         ensemble._must_reproduce(bundle)
         return ensemble
 
@@ -206,6 +211,7 @@ def _card(ensemble: Ensemble, about: About) -> Card:
         members=len(ensemble.models),
         calibration=ensemble.calibration.as_dict() if ensemble.calibration else None,
         slides=ensemble.slides,
+        claims={name: check.entry for name, check in ensemble.checks.items()},
     )
 
 

@@ -70,7 +70,8 @@ def map_gene_sets(
     read, before = prediction.read, prediction.gene_sets or GeneSetMaps(model.mapped_sets)
     config = StreamConfig(seconds=np.inf, maps=tuple(names))
     said = [list(infer_stream(one, features[read], config))[-1] for one in model.models if one.objective is not None]
-    made = {name: _averaged(name, said, read, len(model.models)) for name in names}
+    averaged = {name: _averaged(name, said, read, len(model.models)) for name in names}
+    made = {name: replace(one, check=model.checks.get(name)) for name, one in averaged.items()}
     return replace(prediction, gene_sets=replace(before, maps={**before.maps, **made}))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from napari_pathlupi.bundle import Bundle, Card, list_bundles, load_bundle, models_folder, packaged
 from napari_pathlupi.catalogue import patch_encoders
 from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.claims import NEVER, ClaimCheck, summary
 from napari_pathlupi.errors import BundleError, OutputError
 from napari_pathlupi.workflows.prediction.model_source import fetch
 
@@ -96,6 +97,7 @@ def as_markdown(bundle: Bundle) -> str:
         lines += _table("Calibration", _calibration(Calibration.of(card.calibration)))
     if card.objective:
         lines += ["## Gene sets", "", f"{card.gene_sets or 'Source not stated'}: {_some(card.objective.targets)}.", ""]
+        lines += _claims({name: ClaimCheck.of(entry) for name, entry in card.claims.items()})
     return "\n".join(lines)
 
 
@@ -144,6 +146,13 @@ def _calibration(calibration: Calibration) -> dict[str, str]:
     if calibration.coverage is not None:
         facts["coverage"] = f"{100 * calibration.coverage:.1f} % of {calibration.coverage_cases} test cases"
     return facts
+
+
+def _claims(checks: Mapping[str, ClaimCheck]) -> list[str]:
+    """What came of holding claims against measured expression, the best first."""
+    ordered = sorted(checks.items(), key=lambda item: -item[1].r if item[1].known else 1.0)
+    shown = {name: f"r {one.figure}" for name, one in ordered if one.known}
+    return [summary(checks) or NEVER, "", *_rows(shown)]
 
 
 def _table(title: str, facts: Mapping[str, str]) -> list[str]:

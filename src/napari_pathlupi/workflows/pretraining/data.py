@@ -29,7 +29,7 @@ from napari_pathlupi.workflows.pretraining.config import PretrainStudy, RNAPart
 from napari_pathlupi.workflows.pretraining.pairs import Molecules, PairedCases, Tiles
 from napari_pathlupi.workflows.training.bags import Shelf
 from napari_pathlupi.workflows.training.study_config import CohortPart, RunPart, StudyConfig
-from napari_pathlupi.workflows.training.study_data import Places, places_of, same_encoder
+from napari_pathlupi.workflows.training.study_data import Places, asked_in_settings, places_of, same_encoder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,8 @@ def pretrain_data_steps(config: PretrainStudy) -> Steps[PretrainData]:
     notes: list[str] = []
     tables = measured_tables(config, notes)
     names = list(dict.fromkeys(name for table in tables.values() for name in table.index))
-    tiles, identity, cohort = yield from slide_tiles_steps(config, _cohort(config, names), notes)
+    with asked_in_settings():
+        tiles, identity, cohort = yield from slide_tiles_steps(config, _cohort(config, names), notes)
     having = [case.name for case in cohort.cases if case.slides]
     notes += [matching(having, table.index, kind.upper()) for kind, table in tables.items()]
     kept = [case for case in cohort.cases if case.slides and any(case.name in table.index for table in tables.values())]

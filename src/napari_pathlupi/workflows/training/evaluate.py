@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_pathlupi.errors import SettingsError, TableError
+from napari_pathlupi.evaluation.claims import read_checks
 from napari_pathlupi.evaluation.clinical import clinical_baseline
 from napari_pathlupi.evaluation.report import Evaluation, report, tables
 from napari_pathlupi.evaluation.scoring import Predictions, ScoreConfig, compare, score
@@ -54,7 +55,7 @@ def evaluate(
     other, rival, more = _rival(found, (known, truth), against, clinical)
     compared = compare(found, other, config) if other else None
     title, said = f"Evaluation of {_name(Path(predictions))}", tuple(dict.fromkeys((*notes, *more)))
-    return Evaluation(title, found, score(found, config), config, compared, rival, said)
+    return Evaluation(title, found, score(found, config), config, compared, rival, said, read_checks(Path(predictions)))
 
 
 def _rival(

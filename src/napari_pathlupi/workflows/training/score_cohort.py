@@ -1,7 +1,8 @@
 """Score a cohort that a model has never seen, with each of its folds: an external validation, or a screening."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from napari_pathlupi.workflows.cases.cohort_table import find_slides, read_cohor
 from napari_pathlupi.workflows.prediction.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.training.study_config import MEAN, UNION, CohortPart, StudyConfig
-from napari_pathlupi.workflows.training.study_data import Places, places_of
+from napari_pathlupi.workflows.training.study_data import Places, places_of, same_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,11 @@ def score_cohort_steps(
     if not cases:
         raise TableError(f"none of the {len(known)} cases of {known.source} has features in {bags}: {known.notes[-1]}")
     ensemble = Ensemble.from_bundle(bundle)
+    read = partial(_vectors, bundle, places, stated or Stated())
     rows: list[dict[str, Any]] = []
     for done, case in enumerate(cases):
         yield Progress("Scoring cases", done, len(cases))
-        rows += _rows(ensemble, case, _outputs(ensemble, bundle, case, places, config.several or ensemble.slides))
+        rows += _rows(ensemble, case, _outputs(ensemble, case, read, config.several or ensemble.slides))
     return pd.DataFrame(rows)
 
 
@@ -91,14 +93,18 @@ def score_cohort(
     return run(score_cohort_steps(bundle, cohort, bags, config, stated))
 
 
-def _outputs(ensemble: Ensemble, bundle: Bundle, case: Case, places: Places, several: str) -> npt.NDArray[np.float64]:
+def _vectors(bundle: Bundle, places: Places, stated: Stated, slide: str) -> npt.NDArray[np.float32]:
+    """The vectors of a slide, if they are of the model's patch encoder."""
+    made_by = same_encoder(None, slide, places, stated)
+    bundle.card.patch_encoder.identity.must_fit(made_by, f"the model {bundle.card.title!r}")
+    return np.asarray(places.read(slide), dtype=np.float32)
+
+
+def _outputs(
+    ensemble: Ensemble, case: Case, read: Callable[[str], npt.NDArray[np.float32]], several: str
+) -> npt.NDArray[np.float64]:
     """(folds, outputs) what each fold says of a case."""
-    identity, found = bundle.card.patch_encoder.identity, []
-    for slide in case.slides:
-        load = places.load[slide]
-        if load is not None:
-            identity.must_fit(load().encoder, f"the model {bundle.card.title!r}")
-        found.append(np.asarray(places.read(slide), dtype=np.float32))
+    found = [read(slide) for slide in case.slides]
     bags: Sequence[npt.NDArray[np.float32]] = [np.concatenate(found)] if several == UNION else found
     said = [[model.infer(bag).outputs for bag in bags] for model in ensemble.models]
     return np.array(np.mean(said, axis=1), dtype=np.float64)

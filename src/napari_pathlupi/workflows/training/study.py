@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from napari_pathlupi.bundle import CARD, About, load_bundle
 from napari_pathlupi.core.calibration import Calibration
+from napari_pathlupi.core.claims import ClaimCheck, summary
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.device import device_named
@@ -19,6 +20,7 @@ from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensembl
 from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverage
 from napari_pathlupi.workflows.training.evaluate import evaluate
 from napari_pathlupi.workflows.training.run_folder import LOG, StudyLog, claim
+from napari_pathlupi.workflows.training.study_claims import claims_checked
 from napari_pathlupi.workflows.training.study_common import InCommon, in_common
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, UNION, StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData, study_data_steps
@@ -123,7 +125,8 @@ def _finish(study: Study, results: Sequence[FoldResult]) -> None:
     about = about_of(study, results, _metrics(folder))
     bag, _ = data.bags_of(results[0].test[:1])
     golden = np.asarray(bag[0][:GOLDEN_TILES], np.float32)
-    ensemble = Ensemble(models, calibration, limit, MEAN if config.cohort.slides == MEAN else UNION)
+    slides: Literal["union", "mean"] = MEAN if config.cohort.slides == MEAN else UNION
+    ensemble = Ensemble(models, calibration, limit, slides, claims_checked(study, results))
     save_ensemble(folder / MODEL, ensemble, about, golden, config.run.storage)
     study.log.tell({"event": "done", "metrics": about.metrics})
 
@@ -231,6 +234,7 @@ def told(folder: Path) -> str:
         said.append(f"Fold {number}: " + ", ".join(f"{count} {role}" for role, count in fold.items()) + " cases.")
     card = load_bundle(folder / MODEL).card
     said.append(card.description)
+    said += [words] if (words := summary({name: ClaimCheck.of(entry) for name, entry in card.claims.items()})) else []
     for part, figures in card.metrics.items():
         if isinstance(figures, dict):
             shown = {name: triple for name, triple in figures.items() if isinstance(triple, list)}

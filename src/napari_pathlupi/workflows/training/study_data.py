@@ -1,7 +1,8 @@
 """What a study learns from: its tables and bags, read and matched."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, Stud
 from napari_pathlupi.workflows.training.study_task import task_of, training_notes
 from napari_pathlupi.workflows.training.validation import HeldOut
 
-NOT_KNOWN = "give their side with features.tile_px, and the µm per pixel of these as features.mpp; here:"
+_SHOWN = "give the µm per pixel with --mpp, and their side in such pixels"
 FEATURE_ENDINGS = (".h5", ".hdf5", ".npy", ".pt", ".h5ad", ".zarr", ".pth")
 
 
@@ -221,7 +222,8 @@ def _bags(
     identity: EncoderIdentity | None = None
     for done, slide in enumerate(slides):
         yield Progress("Looking at features", done, len(slides))
-        identity = same_encoder(identity, slide, places, config.features)
+        with asked_in_settings():
+            identity = same_encoder(identity, slide, places, config.features)
     assert identity is not None  # a usable case has a slide
     if config.cohort.slides == MEAN:
         owners = np.repeat(np.arange(len(cohort)), [len(case.slides) for case in cohort.cases])
@@ -249,7 +251,7 @@ def same_encoder(before: EncoderIdentity | None, slide: str, places: Places, sta
     if load is None:
         found = _stated_identity(slide, places.read(slide).shape[1], stated)
     else:
-        bag = _asked_in_settings(load)
+        bag = load()
         found = bag.encoder
         places.shelf.get(slide, lambda: bag.features)
     if before is not None and found != before:
@@ -259,10 +261,11 @@ def same_encoder(before: EncoderIdentity | None, slide: str, places: Places, sta
     return found
 
 
-def _asked_in_settings(load: Callable[[], FeatureBag]) -> FeatureBag:
-    """Load a bag; what its file does not say is asked for by its key instead of its flag."""
+@contextmanager
+def asked_in_settings() -> Iterator[None]:
+    """Ask for what files of features do not say by its key in a file of settings instead of its flag."""
     try:
-        return load()
+        yield
     except UnstatedError as error:
         words = str(error).replace("the slide with --slide or ", "")
         raise FeaturesError(
@@ -281,5 +284,5 @@ def _stated_identity(slide: str, dim: int, stated: Stated) -> EncoderIdentity:
         known: EncoderIdentity = getattr(entry, "identity", None) or entry.identity_of("")
         return known
     if not (stated.tile_px and stated.mpp):
-        raise UnstatedError(f"{Path(slide).name} does not say which tiles {name} was shown", "tile_px", NOT_KNOWN)
+        raise UnstatedError(f"{Path(slide).name} does not say which tiles {name} was shown", "tile_px", _SHOWN)
     return EncoderIdentity(name, "", dim, stated.tile_px, stated.mpp)

@@ -96,17 +96,34 @@ class Targets:
         sets
             Genes of each set, where the columns are genes; else empty.
         """
+        scale = self._scale(rows)
+        sets = dict(scale.sets) if isinstance(scale, GeneScale) else {}
+        return scale.apply(self.table.iloc[rows]).to_numpy(), scale.names, sets
+
+    def activity(self, training: Rows, rows: Rows) -> pd.DataFrame:
+        """Return cases × gene sets, scaled on training cases; NaN where not measured.
+
+        Where the objective reads genes, a set is the mean of those that its training cases were asked for, as its claim
+        is the mean over genes.
+        """
+        scale = self._scale(training)
+        table = scale.apply(self.table.iloc[rows])
+        if not isinstance(scale, GeneScale):
+            return table
+        owners = np.repeat(list(scale.sets), list(scale.sets.values()))
+        return table.T.groupby(owners, sort=False).mean().T
+
+    def _scale(self, rows: Rows) -> GeneSetScale | GeneScale:
+        """Fitted on training cases alone."""
         training = self.table.iloc[rows]
         measured = training.dropna(how="all")
         if not self.by_gene:
-            of_sets = GeneSetScale.fit(measured, self.gene_sets, 1)
-            return of_sets.apply(training).to_numpy(), of_sets.names, {}
+            return GeneSetScale.fit(measured, self.gene_sets, 1)
         groups = None
         if self.told_apart is not None:
             wanted = self.told_apart.wanted[rows[training.index.isin(measured.index)]]
             groups = groups_of(self.told_apart.endpoint, wanted)
-        scale = GeneScale.fit(measured, self.gene_sets, 1, groups)
-        return scale.apply(training).to_numpy(), scale.names, dict(scale.sets)
+        return GeneScale.fit(measured, self.gene_sets, 1, groups)
 
 
 def _must_meet(wanted: Iterable[str], genes: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from napari_pathlupi.bundle import CataloguePart
+from napari_pathlupi.slide_encoders._encoder import Encoded
 from napari_pathlupi.workflows.prediction.model import SlideModel
 
 
@@ -36,13 +37,30 @@ def outputs_of(
     model: SlideModel, bags: Sequence[npt.NDArray[np.float32]], owners: npt.NDArray[np.int64] | None = None
 ) -> npt.NDArray[np.float64]:
     """Return (cases, outputs) of the head; of several slides the mean, which is that of their mean embedding."""
-    rows = []
-    for bag in bags:
-        tiles = model.standardise(torch.tensor(np.asarray(bag), dtype=model.feature_mean.dtype, device=model.device))
-        real = torch.ones(1, len(tiles), dtype=torch.bool, device=model.device)
-        rows.append(model(tiles[None], real)[0][0].double().cpu().numpy())
+    rows = [_encoded(model, bag)[0][0].double().cpu().numpy() for bag in bags]
     outputs = np.array(rows).reshape(len(bags), -1)
     return outputs if owners is None else mean_of(outputs, owners)
+
+
+@torch.no_grad()
+def activity_of(
+    model: SlideModel, bags: Sequence[npt.NDArray[np.float32]], owners: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float64] | None:
+    """Return (cases, sets) the activity claimed of each gene set, of several slides the mean; None where none is."""
+    rows = []
+    for bag in bags:
+        said = model.objective.activity(model.anchor(_encoded(model, bag)[1])) if model.objective is not None else None
+        if said is None:
+            return None
+        rows.append(said[0].double().cpu().numpy())
+    activity = np.array(rows)
+    return activity if owners is None else mean_of(activity, owners)
+
+
+def _encoded(model: SlideModel, bag: npt.NDArray[np.float32]) -> tuple[torch.Tensor, Encoded]:
+    tiles = model.standardise(torch.tensor(np.asarray(bag), dtype=model.feature_mean.dtype, device=model.device))
+    outputs, encoded = model(tiles[None], torch.ones(1, len(tiles), dtype=torch.bool, device=model.device))
+    return outputs, encoded
 
 
 def mean_of(outputs: npt.NDArray[np.float64], owners: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
