@@ -67,9 +67,16 @@ def test_what_is_unknown_counts_as_average_and_is_told():
     assert found.told.risks[:6] == pytest.approx(np.zeros(6), abs=1e-9)
 
 
+def test_a_column_that_is_the_same_everywhere_is_told_and_changes_nothing():
+    found, notes = clinical_baseline(predictions(), [*COLUMNS, ClinicalColumn("country", ["NL"] * CASES)])
+    alone = clinical_baseline(predictions(), COLUMNS)[0]
+    assert np.array_equal(found.told.risks, alone.told.risks)
+    assert any(note.startswith("country is the same everywhere") for note in notes)
+
+
 def test_what_cannot_be_compared_is_told():
     one = predictions(1)
     with pytest.raises(MismatchError, match="one of several folds"):
         clinical_baseline(one, COLUMNS)
-    with pytest.raises(MismatchError, match="no clinical column varies"):
+    with pytest.raises(MismatchError, match="is the same everywhere: name another"):
         clinical_baseline(predictions(), [ClinicalColumn("sex", ["f"] * CASES)])

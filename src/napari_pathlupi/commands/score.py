@@ -30,7 +30,9 @@ def _run(chosen: argparse.Namespace) -> None:
     write_table(chosen.out, table)
     cases, folds = table["case_id"].nunique(), table["fold"].nunique()
     print(f"{chosen.out}: {cases} cases by {folds} {'folds' if folds > 1 else 'model'}.")
-    print(f"Next: pathlupi evaluate {chosen.out} {chosen.cohort}, with what says the truth: --column, or --time, --event.")
+    print(
+        f"Next: pathlupi evaluate {chosen.out} {chosen.cohort}, with what says the truth: --column, or --time, --event."
+    )
     print(RESEARCH_USE_ONLY)
 
 

@@ -23,6 +23,8 @@ def _run(chosen: argparse.Namespace) -> None:
 
 def train_and_tell(config: "StudyConfig", title: str) -> None:
     """Train a study behind a progress bar and print what came of it."""
+    from napari_pathlupi.bundle import load_bundle
+    from napari_pathlupi.catalogue import patch_encoders
     from napari_pathlupi.workflows.parallel import rank
     from napari_pathlupi.workflows.training.study import PREDICTIONS, told, train_study_steps
 
@@ -32,7 +34,9 @@ def train_and_tell(config: "StudyConfig", title: str) -> None:
         return
     print(told(folder))
     print(f"{folder}: {PREDICTIONS}, curves, log and the model in {folder / 'model'}.")
-    print(f"Next: pathlupi evaluate {folder}, or pathlupi predict SLIDE --model {folder / 'model'} -o RESULTS.")
+    model = folder / "model"
+    slide = "SLIDE" if load_bundle(model).card.patch_encoder.name in patch_encoders else "--features FILE"
+    print(f"Next: pathlupi evaluate {folder}, or pathlupi predict {slide} --model {model} -o RESULTS.")
     print(RESEARCH_USE_ONLY)
 
 

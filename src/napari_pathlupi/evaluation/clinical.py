@@ -105,10 +105,12 @@ def _risks(
     coded = np.concatenate([column.coded(~test) for column in columns], axis=1)
     events = int(told.events[~test].sum())
     if not coded.shape[1] or not events:
-        what = "no clinical column varies" if events else "nobody has the event"
-        raise MismatchError(f"in the {int((~test).sum())} cases that fold {fold} learns from {what}.")
+        named = " and ".join(column.name for column in columns)
+        what = f"{named} is the same everywhere: name another column" if events else "nobody has the event"
+        raise MismatchError(f"in the {int((~test).sum())} cases that fold {fold} learns from, {what}.")
     model = CoxPHSurvivalAnalysis(alpha=RIDGE, ties="efron", n_iter=MAX_ITER)
     with warnings_told() as warned:
         model.fit(coded[~test], Surv.from_arrays(told.events[~test], told.times[~test]))
-    few = (f"{events} events for {coded.shape[1]} features are few",) if events < 10 * coded.shape[1] else ()
-    return np.asarray(model.predict(coded[test])), (*unsettled(warned, MAX_ITER), *few)
+    few = (f"{events} events are few for {coded.shape[1]} numbers of a case",) if events < 10 * coded.shape[1] else ()
+    constant = [f"{column.name} is the same everywhere" for column in columns if not column.coded(~test).shape[1]]
+    return np.asarray(model.predict(coded[test])), (*unsettled(warned, MAX_ITER), *few, *constant)

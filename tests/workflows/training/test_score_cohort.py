@@ -11,9 +11,10 @@ from napari_pathlupi.bundle import Bundle, CataloguePart, load_bundle
 from napari_pathlupi.commands.score import COMMAND
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.features import EncoderIdentity
-from napari_pathlupi.errors import PathlupiError, TableError
+from napari_pathlupi.errors import MismatchError, PathlupiError, TableError, UnstatedError
 from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble, save_ensemble
+from napari_pathlupi.workflows.prediction.features import features_of
 from napari_pathlupi.workflows.training.evaluate import evaluate
 from napari_pathlupi.workflows.training.score_cohort import ScoreCohortConfig, score_cohort
 from napari_pathlupi.workflows.training.train import TrainConfig, TrainingCases, train
@@ -99,6 +100,21 @@ def test_features_of_another_encoder_and_a_cohort_without_features_are_refused(b
     pd.DataFrame({"case_id": ["x"], "slide_id": ["y"]}).to_csv(cohort / "other.csv", index=False)
     with pytest.raises(TableError, match="none of the 1 cases"):
         score_cohort(bundle, cohort / "other.csv", cohort / "bags", stated=STATED)
+
+
+def test_vectors_alone_are_scored_only_once_it_is_said_that_the_models_encoder_made_them(
+    bundle: Bundle, cohort: Path
+) -> None:
+    whole = score_cohort(bundle, cohort / "cohort.csv", cohort / "bags", stated=STATED)
+    (cohort / "alone").mkdir()
+    for file in (cohort / "bags").glob("*.h5"):
+        np.save(cohort / "alone" / f"{file.stem}.npy", features_of(file, stated=STATED).features)
+    given = bundle, cohort / "cohort.csv", cohort / "alone"
+    pd.testing.assert_frame_equal(score_cohort(*given, stated=STATED), whole)
+    with pytest.raises(UnstatedError, match="give it with --encoder"):
+        score_cohort(*given)
+    with pytest.raises(MismatchError, match="planted"):
+        score_cohort(*given, stated=Stated("other", mpp=0.5, tile_px=256))
 
 
 def test_the_command_writes_what_evaluate_reads(bundle: Bundle, cohort: Path, capsys) -> None:

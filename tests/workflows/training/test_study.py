@@ -16,7 +16,7 @@ import pytest
 from napari_pathlupi.bundle import load_bundle
 from napari_pathlupi.cli import main
 from napari_pathlupi.core.progress import CancelFlag, run
-from napari_pathlupi.errors import Cancelled, MismatchError, OutputError, SettingsError, UnstatedError
+from napari_pathlupi.errors import Cancelled, FeaturesError, MismatchError, OutputError, SettingsError
 from napari_pathlupi.interchange._told import Stated
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.prediction.features import features_of, predict_bag
@@ -205,8 +205,10 @@ def test_vectors_alone_are_read_from_where_they_lie_once_it_is_said_what_made_th
         h5.unlink()
     data = run(study_data_steps(read_study(file)))
     assert isinstance(data.bags[0], np.memmap) and data.identity.dim == 8
-    with pytest.raises(UnstatedError, match="which encoder"):
+    with pytest.raises(FeaturesError, match=r"which encoder made its 8 numbers: give it with features\.encoder"):
         run(study_data_steps(read_study(file, ['features.encoder=""'])))
+    with pytest.raises(FeaturesError, match=r"features\.mpp, and their side in such pixels with features\.tile_px"):
+        run(study_data_steps(read_study(file, ["features.tile_px=0"])))
     np.save(file.parent / "features/case-000.npy", np.zeros((3, 7), np.float32))
     with pytest.raises(MismatchError, match="train on features of one encoder"):
         run(study_data_steps(read_study(file)))

@@ -41,6 +41,13 @@ def test_the_twin_without_expression_is_always_tried() -> None:
     assert study_of({**with_rna, "model": {"preset": "abmil"}}).weights == (0.0,)
 
 
+def test_a_level_to_take_out_is_told_of_where_no_expression_is_learned_from() -> None:
+    level = {"level_out": True}
+    assert study_of({"expression": {**level, "table": "rna.csv"}}).notes == ()
+    for idle in ({"expression": level}, {"expression": {**level, "table": "rna.csv"}, "model": {"preset": "abmil"}}):
+        assert study_of(idle).notes == ("expression.level_out changes nothing: no expression is learned from.",)
+
+
 def test_paths_begin_at_the_folder_of_the_file_and_settings_can_be_changed(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text('[cohort]\ntable = "a.csv"\n')
     config = read_study(tmp_path / "study.toml", ["run.out=elsewhere", "folds.folds=3", "task.classes=['A', 'B']"])

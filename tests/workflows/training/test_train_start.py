@@ -81,7 +81,7 @@ def test_other_weights_are_refused_with_the_first_misfit(pretrained: Path, tmp_p
     cases = [
         (_saved({"0/slide_encoder.x": torch.zeros(2)}, tmp_path / "e.safetensors"), "an ensemble of several models"),
         (_saved({"encoder.x": torch.zeros(2)}, tmp_path / "o.safetensors"), "no tensors called slide_encoder"),
-        (tmp_path / "absent.safetensors", "cannot be read as safetensors"),
+        (tmp_path / "absent.safetensors", "there is no .*absent"),
     ]
     (tmp_path / "broken.safetensors").write_bytes(b"\xff" * 40)
     for place, words in [*cases, (tmp_path / "broken.safetensors", "cannot be read as safetensors")]:

@@ -140,7 +140,7 @@ def _from_roles(cells: Cells, rows_of: Mapping[str, Sequence[int]], columns: Seq
                     "and test."
                 )
             roles[row, fold] = _ROLES[text]
-    return _tested(Folds(tuple(rows_of), roles, f"{len(columns)} folds of {cells.name}"))
+    return _tested(Folds(tuple(rows_of), roles, _source(len(columns), cells.name)))
 
 
 def _one(cells: Cells, rows: Sequence[int], texts: Sequence[str], column: str) -> str:
@@ -172,7 +172,11 @@ def _from_lists(lists: Sequence[Mapping[Role, Sequence[str]]], name: str) -> Fol
                 if roles[place[case], fold] not in (Role.UNUSED, role):
                     raise TableError(f"the split {name}, fold {fold}: the case {case} is on two sides.")
                 roles[place[case], fold] = role
-    return _tested(Folds(cases, roles, f"{len(lists)} folds of {name}"))
+    return _tested(Folds(cases, roles, _source(len(lists), name)))
+
+
+def _source(folds: int, name: str) -> str:
+    return f"{folds} {'fold' if folds == 1 else 'folds'} of {name}"
 
 
 def _tested(folds: Folds) -> Folds:

@@ -83,7 +83,10 @@ def bags_in(place: str | Path, stated: Stated | None = None) -> Loaders:
             raise FeaturesError(f"{place} holds two bags called {stem}: keep those of one patch encoder there.")
         loaders[stem] = load
     if not loaders:
-        raise FeaturesError(f"{place} holds no features that say what made them: give a folder of bags, or a store.")
+        raise FeaturesError(
+            f"{place} holds no features that can be used (.npy files hold vectors without their tiles): give a folder "
+            "with an h5 file or the like for each slide, or a store."
+        )
     return loaders
 
 

@@ -209,7 +209,8 @@ def _card(folder: Path) -> PretrainedCard:
         ) from error
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise BundleError(f"{folder} is no pre-trained encoder: its card is wrong at {where!r}.") from error
+        words = f"{folder} is no pre-trained encoder: its card is another's, or wrong at {where!r}"
+        raise BundleError(f"{words}; give the folder of a finished `pathlupi pretrain`.") from error
     except ValueError as error:
         raise BundleError(f"the card in {folder} is not JSON ({error}): copy it again.") from error
 

@@ -257,12 +257,17 @@ class StudyConfig:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of the preset does not count, in a sentence."""
-        if not (left := self._left_out):
-            return ()
-        told = ", ".join(f"{name} = {value}" for name, value in left.items())
-        words = f"Settings of the preset {self.model.preset} that are for its own slide encoder are left out ({told})"
-        return (f"{words}: {self.train.slide_encoder} has those of training.settings, or its own.",)
+        """What of the settings does not count, a sentence each."""
+        notes = []
+        if left := self._left_out:
+            told = ", ".join(f"{name} = {value}" for name, value in left.items())
+            words = (
+                f"Settings of the preset {self.model.preset} that are for its own slide encoder are left out ({told})"
+            )
+            notes.append(f"{words}: {self.train.slide_encoder} has those of training.settings, or its own.")
+        if self.expression.level_out and not (self.expression.table and self.train.objective):
+            notes.append("expression.level_out changes nothing: no expression is learned from.")
+        return tuple(notes)
 
     def rooted(self, folder: Path) -> "StudyConfig":
         """Return the study with its relative paths begun at a folder."""

@@ -142,7 +142,9 @@ def study_data_steps(config: StudyConfig) -> Steps[StudyData]:
         raise TableError(f"no case of {part.table} can be trained on: {pairing.words}")
     folds = _folds(config, cohort)
     identity, bags, owners = yield from _bags(config, cohort, places)
-    of_folds = (*split_notes(folds, cohort), *training_notes(cohort, folds))
+    plan = config.folds
+    own = ("folds.from_table = false deals others.",) if cohort.folds and plan.from_table and not plan.file else ()
+    of_folds = (*split_notes(folds, cohort), *own, *training_notes(cohort, folds))
     notes = (*config.notes, pairing.words, *cohort.notes, *(expression.notes if expression else ()), *of_folds)
     return StudyData(
         cohort,

@@ -44,7 +44,7 @@ class TrainConfig:
         Steps with both losses. Their number is fixed: choosing a checkpoint by validation loss stops arms at different
         maturity and falsifies every comparison.
     epochs
-        How often every case is seen with both losses, in place of ``steps``; 0 counts steps.
+        How often every case is seen with both losses, in place of `steps`; 0 counts steps.
     batch
         Cases per step.
     accumulate

@@ -114,6 +114,8 @@ def _tensors(place: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     file = place / WEIGHTS if place.is_dir() else place
+    if not file.is_file():
+        raise WeightsError(f"there is no {file}: give the folder of a pre-training, or a safetensors file of weights.")
     try:
         return dict(load_file(file))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
