@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_pathlupi.errors import SettingsError, TableError
+from napari_pathlupi.errors import MismatchError, SettingsError, TableError
 from napari_pathlupi.evaluation.claims import read_checks
 from napari_pathlupi.evaluation.clinical import clinical_baseline
+from napari_pathlupi.evaluation.predicted import Survived
 from napari_pathlupi.evaluation.report import Evaluation, report, tables
 from napari_pathlupi.evaluation.scoring import Predictions, ScoreConfig, compare, score
 from napari_pathlupi.export._whole_file import write_whole
@@ -46,6 +47,8 @@ def evaluate(
     """
     if against and clinical:
         raise SettingsError("compare with another table or with clinical columns, one after the other.")
+    if clinical and not cohort:
+        raise SettingsError("name the table with the clinical columns after the predictions: a run's own has none.")
     truth, config = truth or Truth(), config or ScoreConfig()
     table, own = _files(Path(predictions))
     known = Path(cohort) if cohort else own
@@ -66,6 +69,8 @@ def _rival(
         other, notes = read_predictions(_files(Path(against))[0], *true)
         return other, _name(Path(against)), notes
     if clinical:
+        if not isinstance(found.told, Survived):
+            raise MismatchError("clinical columns are compared with risks, by Cox's model: these predictions are none.")
         other, said = clinical_baseline(found, clinical_columns(true[0], clinical, found.cases))
         return other, f"Cox's model of {', '.join(clinical)}", said
     return None, "", ()

@@ -139,7 +139,7 @@ def _endpoint(cells: Cells, cohort: str | Path, truth: Truth) -> Endpoint:
         if not set(names) <= set(there):
             raise TableError(
                 f"{Path(cohort).name} has neither a column {truth.column!r} nor one for each of {', '.join(names)}: "
-                "name the column of the label."
+                "name the column of the label (--column)."
             )
         return Endpoint.multilabel(names)
     if names:

@@ -21,7 +21,7 @@ from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverag
 from napari_pathlupi.workflows.training.evaluate import evaluate
 from napari_pathlupi.workflows.training.run_folder import LOG, StudyLog, claim
 from napari_pathlupi.workflows.training.study_claims import claims_checked
-from napari_pathlupi.workflows.training.study_common import InCommon, in_common
+from napari_pathlupi.workflows.training.study_joined import JoinedFolds, join_folds
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, UNION, StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData, study_data_steps
 from napari_pathlupi.workflows.training.study_file import written
@@ -111,7 +111,7 @@ def _tell_begin(study: Study) -> None:
 def _finish(study: Study, results: Sequence[FoldResult]) -> None:
     """Write what a run is for, once all folds are trained."""
     config, data, folder = study.config, study.data, study.folder
-    told = in_common(data.task, results)
+    told = join_folds(data.task, results)
     wanted = data.cohort.wanted
     own = [_calibration(told.task, one.validation_outputs, wanted[one.validation], config) for one in told.results]
     _write_predictions(study, told, own)
@@ -131,7 +131,7 @@ def _finish(study: Study, results: Sequence[FoldResult]) -> None:
     study.log.tell({"event": "done", "metrics": about.metrics})
 
 
-def _write_predictions(study: Study, told: InCommon, own: Sequence[Calibration | None]) -> None:
+def _write_predictions(study: Study, told: JoinedFolds, own: Sequence[Calibration | None]) -> None:
     cohort, tested = study.data.cohort, []
     for fold, calibration in enumerate(own):
         result, alone = told.results[fold], told.own[fold]
@@ -168,7 +168,7 @@ def _calibration(task: Task, outputs: Any, wanted: Any, config: StudyConfig) -> 
     return calibrate(task, outputs, wanted, config.run.level, config.run.per_class)
 
 
-def _pooled(told: InCommon, own: Sequence[Calibration | None], study: Study) -> Calibration | None:
+def _pooled(told: JoinedFolds, own: Sequence[Calibration | None], study: Study) -> Calibration | None:
     """Of the validation cases of all folds; its coverage is that of each fold's own on its test cases."""
     wanted, task, results = study.data.cohort.wanted, told.task, told.results
     calibration = _calibration(task, *_each_once(results, wanted), study.config)

@@ -12,7 +12,7 @@ from napari_pathlupi.workflows.training.study_fold import FoldResult, Outputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InCommon:
+class JoinedFolds:
     """What the folds of a study say in common.
 
     Parameters
@@ -33,25 +33,25 @@ class InCommon:
     own: Sequence[FoldResult]
 
 
-def in_common(part: CataloguePart, results: Sequence[FoldResult]) -> InCommon:
+def join_folds(part: CataloguePart, results: Sequence[FoldResult]) -> JoinedFolds:
     """Return what folds say in common, and tell their models the task in which they do."""
     models = [model for result in results for model in result.models]
     fits = [model.task for model in models]
     task: Task = tasks[part.name](**part.settings).joined(fits)
-    common = CataloguePart(name=part.name, settings=dict(task.settings()))
+    together = CataloguePart(name=part.name, settings=dict(task.settings()))
     for model in models:
-        model.task, model.recipe = task, model.recipe.model_copy(update={"task": common})
+        model.task, model.recipe = task, model.recipe.model_copy(update={"task": together})
     first = [sum(len(before.models) for before in results[:fold]) for fold in range(len(results))]
     told = [
         replace(
             result,
-            validation_outputs=_common(task, result.validation_outputs, member),
-            test_outputs=_common(task, result.test_outputs, member),
+            validation_outputs=_said_together(task, result.validation_outputs, member),
+            test_outputs=_said_together(task, result.test_outputs, member),
         )
         for result, member in zip(results, first, strict=True)
     ]
-    return InCommon(task, told, [fits[member] for member in first], results)
+    return JoinedFolds(task, told, [fits[member] for member in first], results)
 
 
-def _common(task: Task, outputs: Outputs, member: int) -> Outputs:
+def _said_together(task: Task, outputs: Outputs, member: int) -> Outputs:
     return task.of_member(torch.from_numpy(outputs), member).numpy()
