@@ -21,11 +21,11 @@ from napari_pathlupi.workflows.training.calibrate import calibrate, with_coverag
 from napari_pathlupi.workflows.training.evaluate import evaluate
 from napari_pathlupi.workflows.training.run_folder import LOG, StudyLog, claim
 from napari_pathlupi.workflows.training.study_claims import claims_checked
-from napari_pathlupi.workflows.training.study_joined import JoinedFolds, join_folds
 from napari_pathlupi.workflows.training.study_config import HALLMARK, MEAN, UNION, StudyConfig
 from napari_pathlupi.workflows.training.study_data import StudyData, study_data_steps
 from napari_pathlupi.workflows.training.study_file import written
 from napari_pathlupi.workflows.training.study_fold import FOLDS, FoldResult, Outputs, Study, fold_steps
+from napari_pathlupi.workflows.training.study_joined import JoinedFolds, join_folds
 from napari_pathlupi.workflows.training.study_tables import (
     RISK,
     attention_rows,
