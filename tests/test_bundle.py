@@ -158,6 +158,12 @@ def test_a_folder_without_a_card_and_no_folder_are_told_apart(tmp_path):
         load_bundle(tmp_path / "none")
 
 
+def test_the_folder_of_a_run_is_answered_with_its_model(bundle, tmp_path):
+    shutil.copytree(bundle.folder, tmp_path / "run" / "model")
+    with pytest.raises(BundleError, match=r"its model is .*run.model"):
+        load_bundle(tmp_path / "run")
+
+
 def test_a_name_means_the_packaged_model_and_a_near_miss_is_suggested(bundle, tmp_path, monkeypatch):
     shutil.copytree(bundle.folder, tmp_path / "packaged" / "demo")
     monkeypatch.setattr("napari_pathlupi.bundle._packaged", lambda: tmp_path / "packaged")

@@ -178,10 +178,12 @@ def _packaged() -> Path:
 
 
 def _no_bundle(folder: Path, given: str) -> str:
+    if (folder / "model" / CARD).is_file():
+        return f"{folder} is the folder of a run: its model is {folder / 'model'}."
     if folder.is_dir():
         return f"{folder} is not a model: it holds no {CARD}."
     hint, known = did_you_mean(given, list_bundles()), ", ".join(list_bundles()) or "none"
-    return f"there is no model {given}: {hint}Give the folder of a model, or the name of a packaged one ({known})."
+    return f"there is no model {given}: {hint}Give the folder of a model, or the name of one that is at hand ({known})."
 
 
 def _read(file: Path) -> bytes:

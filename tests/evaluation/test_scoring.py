@@ -5,6 +5,7 @@ from sklearn.metrics import roc_auc_score
 from napari_pathlupi.errors import MismatchError, SettingsError
 from napari_pathlupi.evaluation.plots import plots
 from napari_pathlupi.evaluation.predicted import Classified, Labelled, Survived, Valued
+from napari_pathlupi.evaluation.report import Evaluation
 from napari_pathlupi.evaluation.scoring import Predictions, ScoreConfig, compare, resampled, score
 
 RNG = np.random.default_rng(4)
@@ -53,6 +54,25 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         figure = score(Predictions(tuple(map(str, range(120))), ("",) * 120, told), QUICK)[-1].figures["AUROC"]
         held.append(figure.low <= 0.7602 <= figure.high)  # Phi(1 / sqrt 2)
     assert np.mean(held) == pytest.approx(0.95, abs=0.06)
+
+
+def test_a_class_with_one_case_in_each_fold_is_drawn_as_if_there_were_no_folds():
+    labels = (np.arange(90) % 18 == 0).astype(np.int64)
+    told = Classified(("A", "B"), labels, np.random.default_rng(0).dirichlet([1, 1], 90))
+    by_fold, at_once = (
+        score(Predictions(NAMES, folds, told), QUICK)[-1].figures["AUROC"]
+        for folds in (tuple(str(i // 18) for i in range(90)), ("",) * 90)
+    )
+    assert by_fold.value == at_once.value
+    assert by_fold.high - by_fold.low > 0.8 * (at_once.high - at_once.low)
+
+
+def test_a_class_with_one_case_in_all_is_named_beside_the_intervals():
+    labels = np.array([0] * 20 + [1] * 20 + [2])
+    told = Classified(CLASSES, labels, np.random.default_rng(0).dirichlet([1, 1, 1], 41))
+    one = Predictions(tuple(map(str, range(41))), ("",) * 41, told)
+    assert "One case alone is of C: intervals" in Evaluation("", one, (), QUICK).protocol
+    assert "alone" not in Evaluation("", classified(), (), QUICK).protocol
 
 
 def test_the_mean_of_folds_is_the_mean_of_their_figures():

@@ -97,7 +97,7 @@ def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
         count: int | str | None = len(default) if isinstance(default, tuple) else None
         kind = get_args(field.type)[0] if count is not None else field.type
         if Ellipsis in get_args(field.type):  # as many as one likes
-            count = "*"
+            count = "+"
         flag = f"--{field.name.replace('_', '-')}"
         words = flag_words(texts[field.name], default)
         if kind is bool:

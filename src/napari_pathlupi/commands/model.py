@@ -31,12 +31,13 @@ def _list(_: argparse.Namespace) -> None:
     from napari_pathlupi.bundle import list_bundles, load_bundle
     from napari_pathlupi.errors import BundleError
 
+    width = max(24, *map(len, list_bundles()))
     for name in list_bundles():
         try:
             card = load_bundle(name).card
-            print(f"{name:<24} {card.task.name:<15} {card.patch_encoder.name:<15} {card.title}")
+            print(f"{name:<{width}} {card.task.name:<15} {card.patch_encoder.name:<15} {card.title}")
         except BundleError as error:
-            print(f"{name:<24} cannot be used: {error}")
+            print(f"{name:<{width}} cannot be used: {error}")
 
 
 def _show(chosen: argparse.Namespace) -> None:
@@ -51,6 +52,8 @@ def _install(chosen: argparse.Namespace) -> None:
 
     bundle = install(chosen.place, chosen.name, chosen.digest, chosen.replace)
     print(f"{bundle.folder.name}: {bundle.card.title}. It reproduced its golden example; digest {bundle.digest}.")
+    name = bundle.folder.name
+    print(f"Next: pathlupi predict SLIDE --model {name} -o RESULTS, or pathlupi model show {name}.")
 
 
 def _remove(chosen: argparse.Namespace) -> None:

@@ -137,7 +137,8 @@ def signed_percentile(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float3
 def unknown_words(strange: Sequence[str], known: Sequence[str]) -> str:
     """Return that a model has no map of some gene sets, with those of its own that have names like theirs."""
     if not known:
-        return f"the model has no map of {', '.join(strange)}: it has no token and no linear head for each gene set."
+        why = "it did not learn from expression, or its objective has neither tokens nor a linear head for gene sets"
+        return f"the model has no map of {', '.join(strange)}: {why}."
     near: list[str] = []
     for name in strange:
         parts = [other for other in known if name.upper() in other.upper()]

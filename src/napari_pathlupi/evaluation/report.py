@@ -79,11 +79,20 @@ class Evaluation:
         kind = "outcome" if isinstance(told, Survived) else "class" if isinstance(told, Classified) else ""
         apart = len(set(self.predictions.folds)) > 1 and not self.predictions.several
         strata = " and ".join(filter(None, [kind, "fold" * apart]))
-        drawn = f"within each {strata}, so that no resample lacks one" if strata else "all together"
+        rare = f"; a {kind} with one case in a fold over all folds" if kind and apart else ""
+        drawn = f"within each {strata}, so that no resample lacks one{rare}" if strata else "all together"
         return (
             f"Intervals: {100 * self.config.level:g} %, from {self.config.resamples:,} resamples of the patients "
-            f"(drawn {drawn}; seed {self.config.seed})."
+            f"(drawn {drawn}; seed {self.config.seed}).{self._too_narrow}"
         )
+
+    @property
+    def _too_narrow(self) -> str:
+        """Which classes have one case, that every resample holds."""
+        told = self.predictions.pooled()
+        counts = np.bincount(told.labels, minlength=len(told.classes)) if isinstance(told, Classified) else np.zeros(0)
+        alone = [told.classes[k] for k in np.flatnonzero(counts == 1)] if isinstance(told, Classified) else []
+        return f" One case alone is of {', '.join(alone)}: intervals that it counts in are too narrow." * bool(alone)
 
 
 def report(evaluation: Evaluation, colours: Sequence[str]) -> str:

@@ -145,16 +145,17 @@ def figure_of(values: Numbers, level: float) -> Figure:
 def score(predictions: Predictions, config: ScoreConfig | None = None) -> tuple[Score, ...]:
     """Return the figures of each fold, of their mean and of all patients together.
 
-    Patients are drawn, not rows, within strata of kind (class, or event and censored) and fold. ``mean of folds`` is
-    the mean of the folds' figures. ``pooled`` takes all patients at once: where each was predicted by one fold, their
-    predictions side by side; where several folds predicted a patient, the mean of those.
+    Patients are drawn, not rows, within strata of kind (class, or event and censored) and fold; a kind that some fold
+    has one case of, which would be drawn every time, over all folds (our choice). ``mean of folds`` is the mean of the
+    folds' figures. ``pooled`` takes all patients at once: where each was predicted by one fold, their predictions side
+    by side; where several folds predicted a patient, the mean of those.
     """
     config = config or ScoreConfig()
     owners, pooled = predictions.owners(), predictions.pooled()
     firsts = np.unique(owners, return_index=True)[1]
     folds = np.unique(np.array(predictions.folds)[firsts], return_inverse=True)[1]
     kinds = predictions.told.strata()[firsts]
-    counts = resampled(np.unique(np.stack([folds, kinds]), axis=1, return_inverse=True)[1].ravel(), config)
+    counts = resampled(_strata(folds, kinds), config)
     scores, of_folds = [], []
     names = sorted(set(predictions.folds), key=_in_order)
     for fold in names if len(names) > 1 else ():
@@ -167,6 +168,14 @@ def score(predictions: Predictions, config: ScoreConfig | None = None) -> tuple[
     return *scores, _score(
         POOLED, len(pooled), _values(pooled, counts if predictions.several else counts[:, owners]), config
     )
+
+
+def _strata(folds: Indices, kinds: Indices) -> Indices:
+    """Which cases are drawn among each other."""
+    pairs, sizes = np.unique(np.stack([folds, kinds]), axis=1, return_counts=True)
+    over_all = np.isin(kinds, pairs[1, sizes == 1])
+    drawn = np.stack([np.where(over_all, -1, folds), kinds])
+    return np.asarray(np.unique(drawn, axis=1, return_inverse=True)[1].ravel(), dtype=np.int64)
 
 
 def _values(told: Predicted, counts: Numbers) -> dict[str, Numbers]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_pathlupi.core.gene_sets import GeneSetMap, GeneSetMaps, unknown_words
 from napari_pathlupi.core.results import Prediction
-from napari_pathlupi.errors import MismatchError
+from napari_pathlupi.errors import MismatchError, SettingsError
 from napari_pathlupi.workflows.prediction.classify_tiles import TileClassifier
 from napari_pathlupi.workflows.prediction.ensemble import Ensemble
 from napari_pathlupi.workflows.prediction.stream import StreamConfig, Streamed, infer_stream
@@ -22,10 +22,14 @@ def asked_sets(offered: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]
     ------
     MismatchError
         When the model has no map of one, with those that have names like it.
+    SettingsError
+        When something was given that names none.
     """
     names = tuple(dict.fromkeys(name.strip() for joined in wanted for name in joined.split(",") if name.strip()))
     if strange := [name for name in names if name not in offered]:
         raise MismatchError(unknown_words(strange, offered))
+    if wanted and not names:
+        raise SettingsError("no gene set is named: `pathlupi model show` lists some that a model knows; leave it out.")
     return names
 
 

@@ -56,7 +56,8 @@ def fetch(place: str, to: Path) -> None:
 
 def _copy(folder: Path, to: Path) -> None:
     if missing := [name for name in FILES if not (folder / name).is_file()]:
-        raise BundleError(f"{folder} is no model: it is no zip, or holds no {', '.join(missing)}.")
+        own = f" Its model is {folder / 'model'}." if (folder / "model" / CARD).is_file() else ""
+        raise BundleError(f"{folder} is no model: it is no zip, or holds no {', '.join(missing)}.{own}")
     for name in FILES:
         with (folder / name).open("rb") as source, (to / name).open("wb") as file:
             _pour(source, file, f"{folder}")
