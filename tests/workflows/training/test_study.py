@@ -45,6 +45,16 @@ def weights(folder: Path) -> bytes:
     return (folder / "model/weights.safetensors").read_bytes()
 
 
+def test_the_command_says_that_a_finished_run_is_not_trained_again_and_what_can_be_done_with_it(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = weights(study.parent / "run")
+    assert main(["train", str(study)]) == 0
+    said = capsys.readouterr().out
+    assert "was finished before, nothing was trained" in said and weights(study.parent / "run") == before
+    assert "predict --features FILE --model" in said  # nobody has its patch encoder
+
+
 def test_every_labelled_case_is_predicted_once_by_the_fold_that_did_not_learn_from_it(study: Path) -> None:
     run_folder = study.parent / "run"
     predictions, cohort = (pd.read_csv(run_folder / name) for name in ("predictions.csv", "cohort.csv"))
