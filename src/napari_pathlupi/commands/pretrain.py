@@ -12,9 +12,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
+    from napari_pathlupi.bundle import CARD
     from napari_pathlupi.workflows.parallel import rank
     from napari_pathlupi.workflows.pretraining.file import read_pretraining
-    from napari_pathlupi.workflows.pretraining.pretrained import CARD
     from napari_pathlupi.workflows.pretraining.study import ENCODER, pretrain_study_steps, told
 
     config = read_pretraining(chosen.config, chosen.changes)
