@@ -45,8 +45,6 @@ def evaluate(
     SettingsError
         When both another table and clinical columns are to be compared.
     """
-    if against and clinical:
-        raise SettingsError("compare with another table or with clinical columns, one after the other.")
     if clinical and not cohort:
         raise SettingsError("name the table with the clinical columns after the predictions: a run's own has none.")
     truth, config = truth or Truth(), config or ScoreConfig()
@@ -65,6 +63,8 @@ def _rival(
     found: Predictions, true: tuple[Path, Truth], against: str | Path, clinical: Sequence[str]
 ) -> tuple[Predictions | None, str, Sequence[str]]:
     """With what predictions are compared, its name, and what must be said of it."""
+    if against and clinical:
+        raise SettingsError("compare with another table or with clinical columns, one after the other.")
     if against:
         other, notes = read_predictions(_files(Path(against))[0], *true)
         return other, _name(Path(against)), notes

@@ -13,6 +13,8 @@ from napari_pathlupi.bundle import CARD, About, load_bundle
 from napari_pathlupi.core.calibration import Calibration
 from napari_pathlupi.core.claims import ClaimCheck, summary
 from napari_pathlupi.core.progress import CancelFlag, Progress, Steps, run
+from napari_pathlupi.errors import OutputError
+from napari_pathlupi.export._whole_file import write_whole
 from napari_pathlupi.tasks._task import Task
 from napari_pathlupi.workflows.device import device_named
 from napari_pathlupi.workflows.parallel import joined, rank, wait
@@ -99,13 +101,25 @@ def _tell_begin(study: Study) -> None:
     if rank():
         return
     data, targets = study.data, study.targets
-    write_table(study.folder / COHORT, cohort_as_used(data))
+    _write_cohort(study)
     parts = {"train": data.folds.train, "validation": data.folds.validation, "test": data.folds.test}
     roles = [{name: len(rows(fold)) for name, rows in parts.items()} for fold in range(len(data.folds))]
     facts: dict[str, Any] = {"event": "begun", "notes": list(data.notes), "folds": roles, "weights": study.weights}
     if targets is not None:
         facts |= {"gene sets": len(targets.gene_sets), "sets with too few genes": dict(targets.too_few)}
     study.log.tell(facts)
+
+
+def _write_cohort(study: Study) -> None:
+    """Write the cases as used, or find the same there: folds of two cohorts are no study."""
+    file, cases = study.folder / COHORT, cohort_as_used(study.data).to_csv(index=False, lineterminator="\n")
+    trained = any(path.is_file() for path in (study.folder / FOLDS).glob("**/*"))
+    if trained and file.is_file() and file.read_text(encoding="utf-8") != cases:
+        raise OutputError(
+            f"the cases have changed since {study.folder} was begun, and folds are trained: its {COHORT} holds those "
+            "of then; bring the tables back to go on, or choose another folder as run.out."
+        )
+    write_whole(file, cases)
 
 
 def _finish(study: Study, results: Sequence[FoldResult]) -> None:
