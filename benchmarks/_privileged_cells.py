@@ -184,9 +184,8 @@ def plan(quick: bool) -> list[Cell]:
         ({"pam50": (400,)}, ("survival: abmil", "survival: pathlupi-anchored")),
         ({"pam50": (100, 400)}, plateau),
         (CONTROLLED, ("label world: choice",)),
-        ({"pam50": (100,)}, costly),
         (CONTROLLED, ("choice",)),
-        (CONTROLLED, costly),
+        ({"pam50": (100, 400)}, costly),
     ]
     return list(dict.fromkeys(cell for sizes, names in stages for cell in _stage(sizes, names)))
 
