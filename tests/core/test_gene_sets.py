@@ -35,7 +35,7 @@ def test_every_map_says_that_it_is_a_claim_and_how_far_the_folds_agree() -> None
     assert "activity +0.43 (standard deviations of the training cases); 3 of 3 folds say -0.20 to +1.00" in three
     assert "not even of one sign, and their maps correlate by 0.42" in three
     one = GeneSetMap(VALUES, OF_ACTIVITY, (1.0,), folds=5).words
-    assert "by 1 of 5 folds: nobody can tell how sure" in one
+    assert "by 1 of 5 folds, so how far folds agree cannot be told" in one
     assert one.endswith("the largest share. It was never held against measured expression.")
     tokens = GeneSetMap(np.abs(VALUES), OF_TOKENS, check=ClaimCheck(0.5, 0.4, 0.6, 80))
     assert "where the model looked" in tokens.words

@@ -93,7 +93,7 @@ class GeneSetMap:
         told = f"{len(self.claims)} of {self.folds} folds"
         if len(self.claims) == 1:
             alone = "one model" if self.folds == 1 else told
-            return f"{about}, by {alone}: nobody can tell how sure"
+            return f"{about}, by {alone}, so how far folds agree cannot be told"
         low, high = min(self.claims), max(self.claims)
         split = "" if low * high > 0 else ", not even of one sign"
         return f"{about}; {told} say {low:+.2f} to {high:+.2f}{split}, and their maps correlate by {self.agreement:.2f}"
